@@ -1,0 +1,1 @@
+"""Instructions: what one is, how it is encoded, how it reads."""
