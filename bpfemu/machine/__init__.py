@@ -1,0 +1,1 @@
+"""Where a program lives: memory, frames, how it stops, and the door it leaves by."""

@@ -1,0 +1,416 @@
+"""The arena: one range of emulated kernel addresses, and a shadow that knows each byte.
+
+::
+
+    address   base ............................................. base + size
+    data      the bytes themselves (mmap, demand-zero)
+    shadow    one state byte for each data byte: 0 means "nothing here"
+
+A load of n bytes is allowed when each of its n shadow bytes has READ; with a shadow of one byte
+per byte that is one comparison of an n-byte word, for any alignment, in Python and in machine code
+alike.  Regions say who owns a range, who allocated and who freed it; they are consulted only to
+write reports.
+"""
+
+from __future__ import annotations
+
+import enum
+import mmap
+import sys
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from bpfemu.errors import InputError, InternalError
+from bpfemu.machine.stop import Fault, FaultKind, Site, Trap
+
+__all__ = [
+    "ITER",
+    "KERNEL",
+    "READ",
+    "READ_ONLY",
+    "U64",
+    "UNINIT",
+    "VALID",
+    "WRITE",
+    "LoadKind",
+    "Memory",
+    "Region",
+    "RegionKind",
+]
+
+U64: Final = (1 << 64) - 1
+PAGE: Final = 4096
+
+# Shadow bits.
+READ: Final = 0x01  # the program may read it, and somebody has written it
+WRITE: Final = 0x02  # the program may write it
+_UNINIT: Final = 0x04  # never written
+_REDZONE: Final = 0x08
+_FREED: Final = 0x10
+_KERNEL: Final = 0x20  # the kernel's own: no program access at all
+_ITER: Final = 0x40  # an iterator lives here: readable through element pointers only
+
+# Shadow states.
+VALID: Final = READ | WRITE
+READ_ONLY: Final = READ
+UNINIT: Final = WRITE | _UNINIT
+REDZONE: Final = _REDZONE
+FREED: Final = _FREED
+KERNEL: Final = _KERNEL
+ITER: Final = READ | _ITER
+
+REDZONE_SIZE: Final = 32  # bytes kept free around each allocation
+QUARANTINE_SIZE: Final = 1 << 20  # bytes of freed memory kept out of use
+
+
+class RegionKind(enum.Enum):
+    """What a region holds."""
+
+    STACK = "stack"
+    CTX = "context"
+    MAP = "map"
+    VALUE = "map value"
+    DATA = "global data"
+    HEAP = "allocator unit"
+    OBJECT = "kernel object"
+    PACKET = "packet"
+    RECORD = "ring buffer record"
+    PERCPU = "per-CPU data"
+    MEMORY = "memory"
+
+
+class LoadKind(enum.IntEnum):
+    """What ``bind`` knows about the pointer of one load or store."""
+
+    UNKNOWN = 0
+    CTX = 1
+    STACK = 2
+    MAP_VALUE = 3
+    MEM = 4  # plain memory of known size: iterator elements, ring buffer records
+    BTF = 5  # trusted or RCU pointer to a kernel struct: an ordinary load
+    PROBE = 6  # plain or untrusted BTF pointer: a fault reads as zero
+    PACKET = 7
+    ARENA = 8
+
+
+@dataclass(slots=True)
+class Region:
+    """A range of the arena with an owner.  ``freed_by`` is set once it is freed."""
+
+    addr: int  # u64
+    size: int  # bytes
+    kind: RegionKind
+    name: str
+    allocated_by: Site | None = None
+    freed_by: Site | None = None
+    span: int = 0  # bytes taken from the arena, red zones included
+
+    @property
+    def end(self) -> int:
+        """The address behind the last byte."""
+        return self.addr + self.size
+
+
+class Memory:
+    """One arena of ``size`` bytes at ``base``, and its shadow.
+
+    ``load``/``store`` are what a program does: checked to the byte, misuse raises
+    :class:`Trap`.  ``read``/``write`` are what the kernel does: any mapped byte, whatever its
+    state.  ``q d h b`` (and ``shq shd shh shb`` for the shadow) are the same bytes as arrays of
+    8, 4, 2 and 1 byte words, for engines.
+    """
+
+    def __init__(self, base: int, size: int) -> None:
+        if base % PAGE or size % PAGE or size <= 0 or base + size > 1 << 64:
+            raise InternalError(f"arena {base:#x}+{size:#x} is not made of whole pages")
+        if sys.byteorder != "little":
+            raise InputError("bpfemu emulates little-endian kernels and needs such a host")
+        self.base = base
+        self.size = size
+        self.data = mmap.mmap(-1, size)
+        self.shadow = mmap.mmap(-1, size)
+        data, shadow = memoryview(self.data), memoryview(self.shadow)
+        self.b, self.h, self.d, self.q = data, data.cast("H"), data.cast("I"), data.cast("Q")
+        self.shb, self.shh = shadow, shadow.cast("H")
+        self.shd, self.shq = shadow.cast("I"), shadow.cast("Q")
+        self.findings: list[tuple[int, int]] = []  # (addr, size) of uninitialised reads
+        self.clobbered: list[tuple[int, int]] = []  # (addr, size) of overwritten iterator bytes
+        self.site: Site | None = None  # who allocates and frees just now
+        self._regions: dict[int, Region] = {}
+        self._starts: list[int] = []
+        self._sorted = True
+        self._next = base
+        self._quarantine: deque[Region] = deque()
+        self._quarantined = 0
+        self._reusable: dict[tuple[int, int], list[int]] = {}
+
+    # ---- allocation ---------------------------------------------------------------------
+
+    def place(
+        self, addr: int, size: int, kind: RegionKind, name: str, state: int = VALID
+    ) -> Region:
+        """Claim a fixed range; addresses below it are never handed out afterwards."""
+        if addr < self._next or addr + size > self.base + self.size:
+            raise InternalError(f"cannot place {name} at {addr:#x}+{size:#x}")
+        self._next = (addr + size + REDZONE_SIZE + 7) & ~7
+        return self._claim(addr, size, kind, name, state, 0)
+
+    def allocate(
+        self,
+        size: int,
+        kind: RegionKind,
+        name: str,
+        *,
+        align: int = 8,
+        state: int = VALID,
+        offset: int = 0,
+    ) -> Region:
+        """Take ``size`` bytes with ``addr % align == offset % align``, zeroed, red zones around.
+
+        Raises InputError when the arena is full.
+        """
+        key = (size, align if not offset else -1)
+        free = self._reusable.get(key)
+        if free:
+            addr = free.pop()
+            self.b[addr - self.base : addr - self.base + size] = bytes(size)
+            return self._claim(addr, size, kind, name, state, 0)
+        addr = self._next + REDZONE_SIZE
+        addr += (offset - addr) % align
+        if addr + size + REDZONE_SIZE > self.base + self.size:
+            raise InputError(f"out of emulated memory: {name} wants {size} bytes of {self.size}")
+        low = self._next - self.base
+        self._next = (addr + size + 7) & ~7
+        self.shadow[low : addr - self.base] = bytes([REDZONE]) * (addr - self.base - low)
+        region = self._claim(addr, size, kind, name, state, align)
+        tail = addr + size - self.base
+        pad = self._next + REDZONE_SIZE - self.base - tail
+        self.shadow[tail : tail + pad] = bytes([REDZONE]) * pad
+        region.span = align if not offset else -1
+        return region
+
+    def free(self, addr: int) -> None:
+        """Give a region back: its bytes become FREED and stay so while quarantined."""
+        region = self._regions.get(addr)
+        if region is None or region.freed_by is not None:
+            raise InternalError(f"free of {addr:#x}, which is not allocated")
+        region.freed_by = self.site or Site(-1, "", "")
+        self.set_state(addr, region.size, FREED)
+        self._quarantine.append(region)
+        self._quarantined += region.size
+        while self._quarantined > QUARANTINE_SIZE:
+            old = self._quarantine.popleft()
+            self._quarantined -= old.size
+            if old.span:
+                self._reusable.setdefault((old.size, old.span), []).append(old.addr)
+
+    def _claim(
+        self, addr: int, size: int, kind: RegionKind, name: str, state: int, span: int
+    ) -> Region:
+        region = Region(addr, size, kind, name, self.site, None, span)
+        if addr not in self._regions:
+            self._sorted = False
+        self._regions[addr] = region
+        self.set_state(addr, size, state)
+        return region
+
+    def set_state(self, addr: int, size: int, state: int) -> None:
+        """Set the shadow of ``size`` bytes at ``addr``."""
+        low = addr - self.base
+        if low < 0 or low + size > self.size:
+            raise InternalError(f"shadow of {addr:#x}+{size:#x} is outside the arena")
+        self.shadow[low : low + size] = bytes([state]) * size
+
+    def state_of(self, addr: int) -> int:
+        """The shadow state of one byte; 0 outside the arena."""
+        low = addr - self.base
+        return self.shadow[low] if 0 <= low < self.size else 0
+
+    @property
+    def used(self) -> int:
+        """Bytes of the arena handed out so far, red zones included."""
+        return self._next - self.base
+
+    # ---- the kernel's accesses ----------------------------------------------------------
+
+    def contains(self, addr: int, size: int = 1) -> bool:
+        """Is every byte inside the arena and mapped to something not freed?"""
+        low = addr - self.base
+        if low < 0 or low + size > self.size:
+            return False
+        states = self.shadow[low : low + size]
+        return not any(not s or s & (_FREED | _REDZONE) for s in set(states))
+
+    def read(self, addr: int, size: int) -> bytes:
+        """Bytes as the kernel reads them; Trap when something there is not mapped."""
+        if not self.contains(addr, size):
+            raise self.trap(addr, size, "read")
+        low = addr - self.base
+        return self.data[low : low + size]
+
+    def write(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Bytes as the kernel writes them; UNINIT bytes become VALID."""
+        size = len(data)
+        if not self.contains(addr, size):
+            raise self.trap(addr, size, "write")
+        low = addr - self.base
+        self.data[low : low + size] = bytes(data)
+        states = self.shadow[low : low + size]
+        if UNINIT in states:
+            self.shadow[low : low + size] = states.replace(bytes([UNINIT]), bytes([VALID]))
+
+    def read_int(self, addr: int, size: int, signed: bool = False) -> int:
+        """A little-endian integer as the kernel reads it."""
+        return int.from_bytes(self.read(addr, size), "little", signed=signed)
+
+    def write_int(self, addr: int, size: int, value: int) -> None:
+        """Write the low ``size`` bytes of ``value``."""
+        self.write(addr, (value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
+
+    # ---- the program's accesses ---------------------------------------------------------
+
+    def load(self, addr: int, size: int, kind: LoadKind = LoadKind.UNKNOWN) -> int:
+        """What a load instruction reads, unsigned; Trap unless each byte may be read.
+
+        Reads of never-written bytes succeed and are noted in ``findings``.
+        """
+        low = (addr - self.base) & U64
+        if low + size > self.size:
+            raise self.trap(addr, size, "read")
+        for state in self.shadow[low : low + size]:
+            if state & _ITER and kind == LoadKind.STACK:
+                raise self.trap(addr, size, "read", FaultKind.ITERATOR_STATE)
+            if not state & READ:
+                if not state & _UNINIT:
+                    raise self.trap(addr, size, "read")
+                self.findings.append((addr, size))
+                break
+        return int.from_bytes(self.data[low : low + size], "little")
+
+    def store(self, addr: int, size: int, value: int) -> None:
+        """What a store instruction writes; Trap unless each byte may be written.
+
+        Overwritten iterator bytes are noted in ``clobbered``: the kernel accepts the store and
+        refuses the next use of the iterator.
+        """
+        low = (addr - self.base) & U64
+        if low + size > self.size:
+            raise self.trap(addr, size, "write")
+        states = self.shadow[low : low + size]
+        for state in states:
+            if state & _ITER:
+                self.clobbered.append((addr, size))
+            elif not state & WRITE:
+                raise self.trap(addr, size, "write")
+        self.shadow[low : low + size] = bytes([VALID]) * size
+        self.data[low : low + size] = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+
+    def load_bytes(self, addr: int, size: int) -> bytes:
+        """Bytes that the program hands to the kernel: each must be readable by the program."""
+        low = (addr - self.base) & U64
+        if low + size > self.size:
+            raise self.trap(addr, size, "read")
+        states = self.shadow[low : low + size]
+        for state in set(states):
+            if not state & READ or state & _ITER:
+                if state & _UNINIT:
+                    self.findings.append((addr, size))
+                else:
+                    raise self.trap(addr, size, "read")
+        return self.data[low : low + size]
+
+    def store_bytes(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Bytes that the kernel hands to the program: each must be writable by the program."""
+        size = len(data)
+        low = (addr - self.base) & U64
+        if low + size > self.size:
+            raise self.trap(addr, size, "write")
+        for state in set(self.shadow[low : low + size]):
+            if state & _ITER:
+                self.clobbered.append((addr, size))
+            elif not state & WRITE:
+                raise self.trap(addr, size, "write")
+        self.shadow[low : low + size] = bytes([VALID]) * size
+        self.data[low : low + size] = bytes(data)
+
+    # ---- reports ------------------------------------------------------------------------
+
+    def find_region(self, addr: int) -> Region | None:
+        """The region that holds ``addr``, or None."""
+        region = self._nearest(addr)
+        return region if region is not None and region.addr <= addr < region.end else None
+
+    def regions(self) -> list[Region]:
+        """Every region, by address; freed ones while their bytes are not in use again."""
+        self._sort()
+        return [self._regions[start] for start in self._starts]
+
+    def describe(self, addr: int) -> str:
+        """In words: which region an address belongs to or lies next to."""
+        region = self._nearest(addr)
+        if region is None or not self.base <= addr < self.base + self.size:
+            return "no emulated memory is near"
+        what = f"{region.size}-byte {region.kind.value} '{region.name}'"
+        if region.freed_by is not None:
+            what = f"freed {what}"
+        if region.addr <= addr < region.end:
+            return f"{addr - region.addr} bytes inside the {what}"
+        if addr >= region.end:
+            return f"{addr - region.end} bytes behind the {what}"
+        return f"{region.addr - addr} bytes before the {what}"
+
+    def trap(self, addr: int, size: int, verb: str, kind: FaultKind | None = None) -> Trap:
+        """The Trap for an access of ``size`` bytes at ``addr`` that is not allowed."""
+        addr &= U64
+        bad = addr
+        for at in range(addr, addr + size):
+            state = self.state_of(at)
+            if not state & (READ if verb == "read" else WRITE) or kind:
+                bad = at
+                break
+        region = self._nearest(bad)
+        if kind is None:
+            kind = self._kind(addr, bad, verb)
+        near = region if region is not None and self.base <= bad < self.base + self.size else None
+        return Trap(
+            Fault(
+                kind=kind,
+                detail=f"{verb} of {size} bytes at {addr:#x}: {kind.value}",
+                addr=addr,
+                size=size,
+                region=self.describe(bad),
+                allocated_by=near.allocated_by if near else None,
+                freed_by=near.freed_by if near else None,
+            )
+        )
+
+    def _kind(self, addr: int, bad: int, verb: str) -> FaultKind:
+        state = self.state_of(bad)
+        if addr < PAGE:
+            return FaultKind.NULL_DEREF
+        if state & _FREED:
+            return FaultKind.USE_AFTER_FREE
+        if verb == "write" and state & READ:
+            return FaultKind.READ_ONLY
+        return FaultKind.OUT_OF_BOUNDS
+
+    def _sort(self) -> None:
+        if not self._sorted:
+            self._starts = sorted(self._regions)
+            self._sorted = True
+
+    def _nearest(self, addr: int) -> Region | None:
+        """The region that holds ``addr``, else the closest one."""
+        self._sort()
+        if not self._starts:
+            return None
+        at = bisect_right(self._starts, addr)
+        below = self._regions[self._starts[at - 1]] if at else None
+        above = self._regions[self._starts[at]] if at < len(self._starts) else None
+        if below is None or above is None:
+            return below or above
+        if addr < below.end or addr - below.end <= above.addr - addr:
+            return below
+        return above

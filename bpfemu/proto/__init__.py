@@ -1,0 +1,1 @@
+"""How a C function is declared in Python."""
