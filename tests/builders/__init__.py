@@ -1,0 +1,1 @@
+"""Builders of small inputs: each writes the smallest thing that shows the case."""
