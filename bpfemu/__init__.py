@@ -1,0 +1,1 @@
+"""Run real BPF objects with open-coded iterators off the kernel."""

@@ -1,0 +1,127 @@
+"""Emulated memory seen through C types: what makes a :class:`Ptr` work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bpfemu.errors import InputError
+from bpfemu.machine.memory import Memory
+from bpfemu.proto.layout import (
+    ArrayType,
+    CType,
+    Field,
+    IntType,
+    Layout,
+    Layouts,
+    PtrType,
+    StructType,
+    VoidType,
+    ctype_of,
+)
+from bpfemu.proto.types import Ptr
+
+__all__ = ["Space"]
+
+
+class Space:
+    """A memory and the layouts of the structs in it."""
+
+    def __init__(self, memory: Memory, layouts: Layouts) -> None:
+        self.memory = memory
+        self.layouts = layouts
+
+    def pointer(self, addr: int, target: Any) -> Ptr[Any]:
+        """A pointer to ``target``: a CType, an annotation, or a struct's name."""
+        if not isinstance(target, IntType | PtrType | ArrayType | StructType | VoidType):
+            target = StructType(target) if isinstance(target, str) else ctype_of(target)
+        return Ptr(addr, target, self)
+
+    def layout(self, pointer: Ptr[Any]) -> Layout:
+        """The layout of the struct that a pointer points to."""
+        if not isinstance(pointer._type, StructType):
+            raise InputError(f"{pointer!r} does not point to a struct")
+        return self.layouts.of(pointer._type)
+
+    def read_member(self, pointer: Ptr[Any], name: str) -> Any:
+        """``pointer->name``."""
+        field = self.layout(pointer).field(name)
+        return self.read(pointer._addr + field.offset, field.type)
+
+    def write_member(self, pointer: Ptr[Any], name: str, value: Any) -> None:
+        """``pointer->name = value``."""
+        field = self.layout(pointer).field(name)
+        self.write(pointer._addr + field.offset, field.type, value)
+
+    def address_of(self, pointer: Ptr[Any], name: str) -> Ptr[Any]:
+        """``&pointer->name``."""
+        at, ctype = pointer._addr, pointer._type
+        for part in name.split("."):
+            if not isinstance(ctype, StructType):
+                raise InputError(f"{ctype} has no member {part!r}")
+            field: Field = self.layouts.of(ctype).field(part)
+            at, ctype = at + field.offset, field.type
+        return Ptr(at, ctype, self)
+
+    def read_item(self, pointer: Ptr[Any], index: int) -> Any:
+        """``pointer[index]``."""
+        elem = self._elem(pointer)
+        return self.read(pointer._addr + index * self.layouts.size_of(elem), elem)
+
+    def write_item(self, pointer: Ptr[Any], index: int, value: Any) -> None:
+        """``pointer[index] = value``."""
+        elem = self._elem(pointer)
+        self.write(pointer._addr + index * self.layouts.size_of(elem), elem, value)
+
+    def _elem(self, pointer: Ptr[Any]) -> CType:
+        ctype = pointer._type
+        if isinstance(ctype, ArrayType):
+            return ctype.elem
+        if ctype is None or isinstance(ctype, VoidType):
+            raise InputError(f"{pointer!r} points to void")
+        return ctype
+
+    def read(self, addr: int, ctype: CType) -> Any:
+        """The value of type ``ctype`` at ``addr``; structs and arrays stay references."""
+        match ctype:
+            case IntType():
+                if ctype.bits:
+                    return self._read_bits(addr, ctype)
+                return self.memory.read_int(addr, ctype.size, ctype.signed)
+            case PtrType():
+                return Ptr(self.memory.read_int(addr, 8), ctype.target, self)
+        return Ptr(addr, ctype, self)
+
+    def _read_bits(self, addr: int, ctype: IntType) -> int:
+        value = self.memory.read_int(addr, ctype.size) >> ctype.shift
+        value &= (1 << ctype.bits) - 1
+        return value - (1 << ctype.bits) if ctype.signed and value >> (ctype.bits - 1) else value
+
+    def write(self, addr: int, ctype: CType, value: Any) -> None:
+        """Store ``value``; bytes go into arrays, zero-padded."""
+        match ctype:
+            case IntType() if ctype.bits:
+                mask = ((1 << ctype.bits) - 1) << ctype.shift
+                old = self.memory.read_int(addr, ctype.size) & ~mask
+                new = old | (int(value) << ctype.shift & mask)
+                self.memory.write_int(addr, ctype.size, new)
+            case IntType():
+                self.memory.write_int(addr, ctype.size, int(value))
+            case PtrType():
+                self.memory.write_int(addr, 8, int(value))
+            case ArrayType() if isinstance(value, bytes):
+                size = self.layouts.size_of(ctype)
+                if len(value) > size:
+                    raise InputError(f"{len(value)} bytes do not fit {ctype} ({size} bytes)")
+                self.memory.write(addr, value.ljust(size, b"\0"))
+            case _:
+                raise InputError(f"cannot assign {value!r} to {ctype}")
+
+    def read_string(self, addr: int, size: int) -> bytes:
+        """Bytes up to the first NUL, at most ``size``."""
+        out = bytearray()
+        for at in range(addr, addr + size):
+            byte = self.memory.read(at, 1)
+            if byte == b"\0":
+                break
+            out += byte
+        return bytes(out)
