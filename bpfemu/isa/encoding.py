@@ -14,6 +14,7 @@ from typing import Any, get_args
 from bpfemu.errors import DecodeError, InputError
 from bpfemu.isa import encode_alu, encode_jump, encode_mem
 from bpfemu.isa.fields import LAYOUT, REGS, SLOT_SIZE, Decoder, Fields, no_encoding, reserved
+from bpfemu.isa.flow import func_target, jump_target
 from bpfemu.isa.insn import (
     AddrSpaceCast,
     Alu,
@@ -128,14 +129,16 @@ def check_targets(code: Sequence[Insn], *, start: Slot = 0) -> None:
     end = start + len(code)
     for slot, insn in enumerate(code, start):
         kind = type(insn)
-        if kind is Jump or kind is MayGoto or kind is CallSub:
-            target = insn.target  # type: ignore[union-attr]
-        elif kind is LoadImm64 and insn.pseudo is Pseudo.FUNC:  # type: ignore[union-attr]
-            target = slot + 1 + _signed32(insn.value)  # type: ignore[union-attr]
+        jumps = kind is Jump or kind is MayGoto
+        if jumps:
+            target = jump_target(insn)
+        elif kind is CallSub or kind is LoadImm64:
+            target = func_target(insn, slot)
         else:
             continue
+        if target is None:
+            continue
         if not start <= target < end:
-            jumps = kind is Jump or kind is MayGoto
             words = f"jump out of range from insn {slot} to {target}"
             rule = words if jumps else f"call to invalid destination {target}"
             raise DecodeError(rule, slot=slot, errno=EINVAL)
@@ -151,11 +154,9 @@ def _signed32(value: int) -> int:
 
 def _encode_ld_imm64(insn: LoadImm64, slot: Slot) -> Fields:
     low = _signed32(insn.value)
+    if not 0 <= insn.value < 2**64:
+        raise no_encoding(slot, insn)
     return _LD_IMM64, insn.dst.n, int(insn.pseudo), insn.offs[0], low
-
-
-def _encode_tail(insn: Tail, slot: Slot) -> Fields:
-    raise no_encoding(slot, insn)  # encode() writes both slots when it meets the first
 
 
 _ENCODERS: dict[type, Callable[[Any, Slot], Fields]] = {
@@ -173,9 +174,8 @@ _ENCODERS: dict[type, Callable[[Any, Slot], Fields]] = {
     CallSub: encode_jump.encode_call_sub,
     CallReg: encode_jump.encode_call_reg,
     Exit: encode_jump.encode_exit,
-    Tail: _encode_tail,
 }
-assert set(_ENCODERS) == set(get_args(Insn)), "an instruction family has no encoder"
+assert {*_ENCODERS, Tail} == set(get_args(Insn)), "an instruction family has no encoder"
 
 
 def encode(code: Sequence[Insn], *, first: Slot = 0) -> bytes:
