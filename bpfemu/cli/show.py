@@ -1,0 +1,170 @@
+"""An outcome as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bpfemu.btf import Btf, kinds
+from bpfemu.btf.render import value_to_python
+from bpfemu.cli.console import heading, write
+from bpfemu.outcome import Outcome, Record, errno_name
+from bpfemu.skeleton import MapView, Skeleton
+
+__all__ = ["outcome_dict", "show_outcome"]
+
+SHOWN_ELEMENTS = 64  # of one map, as text
+
+
+def outcome_dict(skel: Skeleton, outcome: Outcome) -> dict[str, Any]:
+    """Everything a run shows, as plain data."""
+    fault = outcome.fault
+    return {
+        "program": outcome.program,
+        "kernel": outcome.profile,
+        "context": outcome.context,
+        "seed": outcome.seed,
+        "stop": outcome.stop.kind.value,
+        "retval": outcome.value,
+        "r0": outcome.r0,
+        "insns": outcome.insns,
+        "probe_reads": outcome.stop.probe_reads,
+        "maps": {view.name: _map_data(view) for view in skel.maps if _shows(view)},
+        "globals": {
+            view.section: {name: _plain(getattr(view, name)) for name in view}
+            for view in skel.data_sections.values()
+        },
+        "records": [
+            {"map": r.map, "value": _plain(_record(skel.object.btf, r)), "bytes": r.data.hex()}
+            for r in outcome.records
+        ],
+        "printk": list(outcome.printk),
+        "iterators": [
+            {
+                "type": it.type,
+                "pc": it.pc,
+                "line": it.line,
+                "new": it.result,
+                "elements": it.elements,
+                "ended": it.ended,
+            }
+            for it in outcome.iterators
+        ],
+        "allocator": [
+            {name: getattr(stats, name) for name in type(stats).__dataclass_fields__}
+            for stats in outcome.allocator
+        ],
+        "leaks": [{"kind": k.kind, "what": k.what, "message": k.message} for k in outcome.leaks],
+        "findings": [
+            {"kind": f.kind.value, "detail": f.detail, "pc": f.pc, "line": f.line}
+            for f in outcome.findings
+        ],
+        "fault": None
+        if fault is None
+        else {
+            "kind": fault.kind.value,
+            "detail": fault.detail,
+            "pc": fault.pc,
+            "line": fault.line,
+            "addr": fault.addr,
+            "region": fault.region,
+            "allocated_by": str(fault.allocated_by) if fault.allocated_by else None,
+            "freed_by": str(fault.freed_by) if fault.freed_by else None,
+            "calls": [f"{f.function}+{f.pc}" for f in fault.frames],
+            "registers": {f"r{n}": value for n, value in enumerate(fault.regs)},
+        },
+        "memory_used": outcome.memory_used,
+    }
+
+
+def show_outcome(skel: Skeleton, outcome: Outcome) -> None:
+    """Everything a run shows, as text; empty sections are left out, leaks never."""
+    write(str(outcome), "red" if outcome.fault or outcome.leaks else "green")
+    if outcome.report:
+        write("\n" + outcome.report.rstrip("\n"))
+    _section("printk", list(outcome.printk))
+    for view in skel.maps:
+        if _shows(view):
+            _show_map(view)
+    for data in skel.data_sections.values():
+        _section(data.section, [f"{name} = {_text(getattr(data, name))}" for name in data])
+    _section(
+        f"records ({len(outcome.records)})",
+        [f"{r.map}: {_text(_record(skel.object.btf, r))}" for r in outcome.records],
+    )
+    _section(
+        "iterators",
+        [
+            f"{it.type}: new {errno_name(it.result)}, {it.elements} elements, {it.ended}"
+            f" (insn {it.pc}{'; ' + it.line if it.line else ''})"
+            for it in outcome.iterators
+        ],
+    )
+    _section(
+        "allocator",
+        [
+            f"cpu {s.cpu} class {s.unit_size}: {s.allocs} allocated, {s.frees} freed, "
+            f"{s.failed} failed, {s.refills} refills, free_cnt {s.free_cnt} "
+            f"(low {s.low_watermark}, high {s.high_watermark})"
+            for s in outcome.allocator
+        ],
+    )
+    _section("findings", [f"insn {f.pc}: {f.detail} ({f.line})" for f in outcome.findings])
+    _section("leaks", [leak.message for leak in outcome.leaks] or ["none"])
+
+
+def _section(title: str, lines: list[str]) -> None:
+    if lines:
+        heading(f"\n{title}")
+        for line in lines:
+            write(f"  {line}")
+
+
+def _shows(view: MapView) -> bool:
+    return bool(getattr(view.map, "shows_elements", True))
+
+
+def _map_data(view: MapView) -> list[dict[str, Any]]:
+    return [{"key": _plain(key), "value": _plain(value)} for key, value in view.items()]
+
+
+def _show_map(view: MapView) -> None:
+    items = view.items()
+    lines = [f"{_text(key)}: {_text(value)}" for key, value in items[:SHOWN_ELEMENTS]]
+    if len(items) > SHOWN_ELEMENTS:
+        lines.append(f"… {len(items) - SHOWN_ELEMENTS} more")
+    plural = "" if len(items) == 1 else "s"
+    _section(f"map {view.name} ({len(items)} element{plural})", lines or ["empty"])
+
+
+def _record(btf: Btf | None, record: Record) -> Any:
+    """A record through the struct that is named like its map, when there is one of its size."""
+    if btf is not None:
+        type_id = btf.find(record.map, kinds.Struct)
+        if type_id and btf.size_of(type_id) == len(record.data):
+            return value_to_python(btf, type_id, record.data)
+    return record.data
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold; bytes become hex."""
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).hex()
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_text(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_text(one) for one in value) + "]"
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).hex(" ")
+    if isinstance(value, bool | str):
+        return repr(value) if isinstance(value, str) else str(value).lower()
+    if isinstance(value, int) and value > 0xFFFF_FFFF:
+        return hex(value)
+    return str(value)

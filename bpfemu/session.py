@@ -1,0 +1,187 @@
+"""The straight line itself: read → bind → prepare → run.  The only file that joins rooms.
+
+::
+
+    .o file ──elf──▶ BpfObject ──bind──▶ ProgramImage ──engine──▶ Stop ──kernel──▶ Outcome
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from bpfemu.errors import InputError
+from bpfemu.proto.catalog import Catalog
+from bpfemu.proto.profile import DEFAULT_PROFILE, KernelProfile, find_profile
+
+if TYPE_CHECKING:
+    from bpfemu.bind import BindOptions
+    from bpfemu.btf import Btf
+    from bpfemu.engine.base import Code
+    from bpfemu.image import ProgramImage
+    from bpfemu.kernel.config import RunOptions
+    from bpfemu.kernel.kernel import Kernel
+    from bpfemu.machine.probe import Probe
+    from bpfemu.object import BpfObject
+    from bpfemu.outcome import Outcome
+    from bpfemu.world.spec import World
+
+__all__ = ["Options", "Session", "kernel_btf", "make_catalog", "read"]
+
+ARENA_SIZE = 256 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a session is set up; every default in one place.
+
+    ``kernel`` names a profile, ``btf`` a file with the kernel's BTF (None: our own), ``seed``
+    decides time, randomness and addresses, ``kfuncs`` are packages with further definitions,
+    ``budget`` bounds one run (instructions).
+    """
+
+    kernel: str = DEFAULT_PROFILE
+    btf: str | os.PathLike[str] | None = None
+    engine: str = "interp"
+    seed: int = 0
+    cpus: int = 2
+    world: World | None = None
+    kfuncs: tuple[str, ...] = ()
+    kconfig: Mapping[str, object] = field(default_factory=dict)
+    budget: int = 1 << 32
+    arena_size: int = ARENA_SIZE
+
+
+@cache
+def make_catalog(packages: tuple[str, ...] = ()) -> Catalog:
+    """What the emulated kernel offers, with the definitions of further packages on top.
+
+    Catalogs are constant, so one per list of packages serves the whole process.
+    """
+    if packages:
+        try:
+            return make_catalog(packages[:-1]).merged(Catalog.discover(packages[-1]))
+        except ModuleNotFoundError as error:
+            raise InputError(f"no package {packages[-1]!r} with kfuncs: {error}") from None
+    return Catalog.discover(
+        "bpfemu.kernel.helpers", "bpfemu.kernel.maps", "bpfemu.kernel.progs", "bpfemu.world"
+    ).merged(Catalog.discover("kfuncs"))
+
+
+def kernel_btf(options: Options, catalog: Catalog, profile: KernelProfile) -> Btf:
+    """The kernel's types: our own, or those of the file that ``options.btf`` names."""
+    if options.btf is not None:
+        from bpfemu.btf import Btf
+
+        return Btf.open(options.btf)
+    from bpfemu.kernel.vmlinux import vmlinux_btf
+
+    return vmlinux_btf(catalog, profile)
+
+
+def read(path: str | os.PathLike[str]) -> BpfObject:
+    """An object file; C sources (``.c``) are compiled first."""
+    from bpfemu.elf import read_object
+
+    name = os.fspath(path)
+    if not os.path.exists(name):
+        raise InputError(f"{name}: no such file", errno=2)
+    if name.endswith(".c"):
+        from bpfemu.compile import compile_c
+
+        return read_object(compile_c(name))
+    return read_object(name)
+
+
+class Session:
+    """One object on one emulated kernel: maps and globals live as long as the session."""
+
+    def __init__(self, obj: BpfObject, options: Options | None = None) -> None:
+        self.object = obj
+        self.options = options or Options()
+        if not isinstance(self.options.seed, int) or self.options.seed < 0:
+            raise InputError(f"seed is {self.options.seed!r}, must be a number from 0 up")
+        self.profile = find_profile(self.options.kernel)
+        self.catalog = make_catalog(self.options.kfuncs)
+        self.btf = kernel_btf(self.options, self.catalog, self.profile)
+        self.kernel: Kernel | None = None
+        self.images: dict[str, ProgramImage] = {}
+        self._codes: dict[str, Code] = {}
+
+    def bind_options(self, rodata: Mapping[str, bytes] | None = None) -> BindOptions:
+        """What ``bind`` is told."""
+        from bpfemu.bind import BindOptions
+
+        return BindOptions(
+            catalog=self.catalog,
+            profile=self.profile,
+            kernel_btf=self.btf,
+            seed=self.options.seed,
+            arena_size=self.options.arena_size,
+            kconfig=self.options.kconfig,
+            rodata=rodata or {},
+        )
+
+    def bind(self, program: str, rodata: Mapping[str, bytes] | None = None) -> ProgramImage:
+        """One program, linked and addressed."""
+        from bpfemu.bind import bind
+
+        return bind(self.object, program, self.bind_options(rodata))
+
+    def load(
+        self, programs: Sequence[str], rodata: Mapping[str, bytes] | None = None
+    ) -> dict[str, ProgramImage]:
+        """Bind programs and give them a kernel with their maps and data in place."""
+        from bpfemu.bind import arena_base
+        from bpfemu.kernel.config import KernelConfig
+        from bpfemu.kernel.kernel import Kernel
+
+        if self.kernel is not None:
+            raise InputError(f"{self.object.name}: load can't be attempted twice", errno=22)
+        self.images = {name: self.bind(name, rodata) for name in programs}
+        config = KernelConfig(
+            profile=self.profile,
+            cpus=self.options.cpus,
+            seed=self.options.seed,
+            world=self.options.world,
+            budget=self.options.budget,
+        )
+        self.kernel = Kernel(
+            self.catalog,
+            config,
+            kernel_btf=self.btf,
+            arena_base=arena_base(self.options.seed),
+            arena_size=self.options.arena_size,
+        )
+        for image in self.images.values():
+            self.kernel.load(image)
+        return self.images
+
+    def code(self, program: str) -> Code:
+        """What the engine made of a loaded program's image."""
+        found = self._codes.get(program)
+        if found is None:
+            from bpfemu.engine.base import find_engine
+
+            found = find_engine(self.options.engine).prepare(self.images[program])
+            self._codes[program] = found
+        return found
+
+    def run(self, program: str, options: RunOptions, probe: Probe | None = None) -> Outcome:
+        """Run a loaded program once."""
+        if self.kernel is None or program not in self.images:
+            raise InputError(f"{self.object.name}: program {program!r} is not loaded", errno=22)
+        machine, args = self.kernel.start(self.images[program], options)
+        machine.probe = probe
+        stop = self.code(program).run(machine, args)
+        return self.kernel.close(stop)
+
+    def start(self, program: str, options: RunOptions) -> Any:
+        """A run that can be stepped: the engine's Run; finish it with ``finish``."""
+        if self.kernel is None or program not in self.images:
+            raise InputError(f"{self.object.name}: program {program!r} is not loaded", errno=22)
+        machine, args = self.kernel.start(self.images[program], options)
+        return self.code(program).start(machine, args)
