@@ -32,21 +32,14 @@ MAY_IMPORT = {
     "cli": {"errors", "session", "skeleton", "compile", "bind", "kernel", "engine", "elf"}
     | VOCABULARIES
     | STATIONS,
-    "pytest_plugin": {"errors", "session", "skeleton", "testing"} | VOCABULARIES | STATIONS,
+    "pytest_plugin": {"errors", "session", "skeleton", "testing", "__version__"}
+    | VOCABULARIES
+    | STATIONS,
     "testing": {"errors", "session", "skeleton", "kernel"} | VOCABULARIES | STATIONS,
     "kfuncs": {"proto", "world"},
 }
 
 THIRD_PARTY = {"elftools", "click", "rich", "capstone", "unicorn", "pytest", "ziglang"}
-    "elftools",
-    "click",
-    "rich",
-    "capstone",
-    "unicorn",
-    "pytest",
-    "ziglang",
-    "hypothesis",
-}
 MAY_BE_IN = {
     "elftools": {"bpfemu/elf/reader.py"},
     "rich": {"bpfemu/cli/console.py"},
@@ -124,19 +117,25 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
-            assert length <= 60, f"{path}:{node.lineno} {node.name} is {length} lines long"
+            assert length <= 40, f"{path}:{node.lineno} {node.name} is {length} lines long"
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
 def test_what_is_public_is_documented(path: Path) -> None:
     tree = ast.parse(path.read_text())
     assert not tree.body or ast.get_docstring(tree), f"{path} has no docstring"
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
-            continue
-        inside = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and node in n.body]
-        if not inside:
-            assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name} has no docstring"
+    for node in public(tree):
+        assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name} has no docstring"
+
+
+def public(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """Public functions and classes of a module, and the public methods of public classes."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            for inner in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                    yield inner
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
