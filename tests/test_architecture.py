@@ -32,9 +32,7 @@ MAY_IMPORT = {
     "cli": {"errors", "session", "skeleton", "compile", "bind", "kernel", "engine", "elf"}
     | VOCABULARIES
     | STATIONS,
-    "pytest_plugin": {"errors", "session", "skeleton", "testing", "__version__"}
-    | VOCABULARIES
-    | STATIONS,
+    "pytest_plugin": {"errors", "session", "skeleton", "testing"} | VOCABULARIES | STATIONS,
     "testing": {"errors", "session", "skeleton", "kernel"} | VOCABULARIES | STATIONS,
     "kfuncs": {"proto", "world"},
 }
@@ -80,7 +78,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
             assert node.level == 0, "relative import"
             yield node.module or ""
             if node.module == "bpfemu":
-                yield from (f"bpfemu.{alias.name}" for alias in node.names)
+                names = (alias.name for alias in node.names)
+                yield from (f"bpfemu.{name}" for name in names if name in MAY_IMPORT)
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)

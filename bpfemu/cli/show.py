@@ -7,6 +7,7 @@ from typing import Any
 from bpfemu.btf import Btf, kinds
 from bpfemu.btf.render import value_to_python
 from bpfemu.cli.console import heading, write
+from bpfemu.machine.stop import Fault
 from bpfemu.outcome import Outcome, Record, errno_name
 from bpfemu.skeleton import MapView, Skeleton
 
@@ -17,7 +18,6 @@ SHOWN_ELEMENTS = 64  # of one map, as text
 
 def outcome_dict(skel: Skeleton, outcome: Outcome) -> dict[str, Any]:
     """Everything a run shows, as plain data."""
-    fault = outcome.fault
     return {
         "program": outcome.program,
         "kernel": outcome.profile,
@@ -38,41 +38,36 @@ def outcome_dict(skel: Skeleton, outcome: Outcome) -> dict[str, Any]:
             for r in outcome.records
         ],
         "printk": list(outcome.printk),
-        "iterators": [
-            {
-                "type": it.type,
-                "pc": it.pc,
-                "line": it.line,
-                "new": it.result,
-                "elements": it.elements,
-                "ended": it.ended,
-            }
-            for it in outcome.iterators
-        ],
-        "allocator": [
-            {name: getattr(stats, name) for name in type(stats).__dataclass_fields__}
-            for stats in outcome.allocator
-        ],
+        "iterators": [_fields(report) for report in outcome.iterators],
+        "allocator": [_fields(stats) for stats in outcome.allocator],
         "leaks": [{"kind": k.kind, "what": k.what, "message": k.message} for k in outcome.leaks],
         "findings": [
             {"kind": f.kind.value, "detail": f.detail, "pc": f.pc, "line": f.line}
             for f in outcome.findings
         ],
-        "fault": None
-        if fault is None
-        else {
-            "kind": fault.kind.value,
-            "detail": fault.detail,
-            "pc": fault.pc,
-            "line": fault.line,
-            "addr": fault.addr,
-            "region": fault.region,
-            "allocated_by": str(fault.allocated_by) if fault.allocated_by else None,
-            "freed_by": str(fault.freed_by) if fault.freed_by else None,
-            "calls": [f"{f.function}+{f.pc}" for f in fault.frames],
-            "registers": {f"r{n}": value for n, value in enumerate(fault.regs)},
-        },
+        "fault": _fault(outcome.fault),
         "memory_used": outcome.memory_used,
+    }
+
+
+def _fields(data: Any) -> dict[str, Any]:
+    return {name: getattr(data, name) for name in type(data).__dataclass_fields__}
+
+
+def _fault(fault: Fault | None) -> dict[str, Any] | None:
+    if fault is None:
+        return None
+    return {
+        "kind": fault.kind.value,
+        "detail": fault.detail,
+        "pc": fault.pc,
+        "line": fault.line,
+        "addr": fault.addr,
+        "region": fault.region,
+        "allocated_by": str(fault.allocated_by) if fault.allocated_by else None,
+        "freed_by": str(fault.freed_by) if fault.freed_by else None,
+        "calls": [f"{f.function}+{f.pc}" for f in fault.frames],
+        "registers": {f"r{n}": value for n, value in enumerate(fault.regs)},
     }
 
 
