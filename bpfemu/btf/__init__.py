@@ -1,7 +1,8 @@
 """Vocabulary: what a C type is, in BTF.
 
-``Btf.open(path)`` and ``Btf.parse(data)`` read, ``BtfBuilder`` writes, ``kinds`` are the types.
-The names below are imported when first used: a run that never renders a type pays nothing for it.
+``Btf.open(path)`` and ``Btf.parse(data)`` read, ``BtfBuilder`` writes, ``kinds`` are the types;
+``render``, ``compat`` and ``check`` are modules of their own.  The names below are imported when
+first used: a run that never writes BTF pays nothing for it.
 """
 
 from __future__ import annotations
@@ -9,20 +10,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bpfemu.btf import kinds as kinds
-    from bpfemu.btf.encode import BtfBuilder as BtfBuilder
-    from bpfemu.btf.encode import encode as encode
-    from bpfemu.btf.types import Btf as Btf
-    from bpfemu.btf.types import MemberAt as MemberAt
+    from bpfemu.btf.encode import BtfBuilder, encode
+    from bpfemu.btf.kinds import (
+        Array,
+        Const,
+        DataSec,
+        DeclTag,
+        Enum,
+        Enum64,
+        EnumValue,
+        Float,
+        Func,
+        FuncProto,
+        Fwd,
+        Int,
+        IntEncoding,
+        Linkage,
+        Member,
+        Param,
+        Ptr,
+        Restrict,
+        SecVar,
+        Struct,
+        Type,
+        Typedef,
+        TypeTag,
+        Union,
+        Var,
+        Void,
+        Volatile,
+    )
+    from bpfemu.btf.types import Btf, MemberAt
 
-_HOME: Final = {
-    "Btf": "types",
-    "BtfBuilder": "encode",
-    "MemberAt": "types",
-    "encode": "encode",
-}
-_KINDS: Final = [
+__all__ = [
     "Array",
+    "Btf",
+    "BtfBuilder",
     "Const",
     "DataSec",
     "DeclTag",
@@ -37,6 +60,7 @@ _KINDS: Final = [
     "IntEncoding",
     "Linkage",
     "Member",
+    "MemberAt",
     "Param",
     "Ptr",
     "Restrict",
@@ -49,15 +73,15 @@ _KINDS: Final = [
     "Var",
     "Void",
     "Volatile",
+    "encode",
 ]
 
-__all__ = sorted([*_HOME, *_KINDS])
+_HOME: Final = {"Btf": "types", "BtfBuilder": "encode", "MemberAt": "types", "encode": "encode"}
 
 
 def __getattr__(name: str) -> object:
-    home = "kinds" if name in _KINDS else _HOME.get(name)
-    if home is None:
+    if name not in __all__:
         raise AttributeError(f"module 'bpfemu.btf' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"bpfemu.btf.{home}"), name)
+    return getattr(import_module(f"bpfemu.btf.{_HOME.get(name, 'kinds')}"), name)

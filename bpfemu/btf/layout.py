@@ -26,6 +26,7 @@ __all__ = [
 
 POINTER_SIZE: Final = 8  # bytes
 _NESTING: Final = 32  # arrays of arrays, anonymous structs in structs; the kernel's resolve depth
+_MOST_MEMBERS: Final = 1 << 18  # of one struct, anonymous ones unfolded
 _ADDRESS_SPACE: Final = 1 << 64  # bytes
 
 
@@ -67,32 +68,39 @@ def size_of(btf: Btf, id: int) -> int:
     raise bad(f"BTF type {id}: arrays nested deeper than {_NESTING}")
 
 
-def align_of(btf: Btf, id: int, depth: int = 0) -> int:
+def align_of(btf: Btf, id: int) -> int:
     """Return the alignment of a type in bytes.
 
     BTF does not store it.  A struct has that of its strictest member, unless an offset or its size
     shows that it is packed: then 1.
     """
-    if depth > _NESTING:
-        raise bad(f"BTF type {id}: nested deeper than {_NESTING}")
-    found = btf.type(btf.resolve(id))
+    return _align(btf, id, {}, 0)
+
+
+def _align(btf: Btf, id: int, known: dict[int, int], depth: int) -> int:
+    """``known`` has the structs done, and 0 for those under way."""
+    id = btf.resolve(id)
+    found = btf.type(id)
     match found:
         case k.Int() | k.Enum() | k.Enum64() | k.Float():
             return min(POINTER_SIZE, 1 << max(found.size - 1, 0).bit_length())
         case k.Ptr():
             return POINTER_SIZE
-        case k.Array(elem, _, _) | k.Var(_, elem, _):
-            return align_of(btf, elem, depth + 1)
-        case k.Struct() | k.Union():
-            return _struct_align(btf, found, depth)
+        case k.Array(elem, _, _) | k.Var(_, elem, _) if depth < _NESTING:
+            return _align(btf, elem, known, depth + 1)
+        case k.Struct() | k.Union() if depth < _NESTING and known.get(id) != 0:
+            if id not in known:
+                known[id] = 0
+                known[id] = _struct_align(btf, found, known, depth)
+            return known[id]
         case _:
-            raise bad(f"BTF type {id} is a {k.KIND_NAMES[found.KIND]}, which has no alignment")
+            raise bad(f"BTF type {id} is a {k.KIND_NAMES[found.KIND]} that has no alignment")
 
 
-def _struct_align(btf: Btf, found: k.Struct | k.Union, depth: int) -> int:
+def _struct_align(btf: Btf, found: k.Struct | k.Union, known: dict[int, int], depth: int) -> int:
     strictest = 1
     for member in found.members:
-        align = align_of(btf, member.type, depth + 1)
+        align = _align(btf, member.type, known, depth + 1)
         plain = not bitfield_of(btf, member)[1]
         if plain and member.bit_offset % (8 * align):
             return 1
@@ -119,17 +127,27 @@ def members_of(btf: Btf, id: int) -> tuple[k.Member, ...] | None:
     return found.members if isinstance(found, k.Struct | k.Union) else None
 
 
-def flatten_members(btf: Btf, id: int, bit_offset: int = 0, depth: int = 0) -> Iterator[MemberAt]:
-    """Yield the named members, those of anonymous structs and unions among them."""
-    members = members_of(btf, id)
-    if members is None or depth > _NESTING:
-        raise bad(f"BTF type {id} is not a struct or union (or nested deeper than {_NESTING})")
-    for member in members:
+def flatten_members(btf: Btf, id: int, bit_offset: int = 0) -> Iterator[MemberAt]:
+    """Yield the named members, those of anonymous structs and unions among them, in order."""
+    outer = members_of(btf, id)
+    if outer is None:
+        raise bad(f"BTF type {id} is not a struct or union")
+    open_structs = [(bit_offset, iter(outer))]
+    seen = 0
+    while open_structs:
+        start, members = open_structs[-1]
+        member = next(members, None)
+        if member is None:
+            open_structs.pop()
+            continue
+        seen += 1
         at, bits = bitfield_of(btf, member)
         if member.name:
-            yield MemberAt(member.name, member.type, bit_offset + at, bits)
-        elif members_of(btf, member.type) is not None:
-            yield from flatten_members(btf, member.type, bit_offset + at, depth + 1)
+            yield MemberAt(member.name, member.type, start + at, bits)
+        elif (inner := members_of(btf, member.type)) is not None:
+            open_structs.append((start + at, iter(inner)))
+        if seen > _MOST_MEMBERS or len(open_structs) > _NESTING:
+            raise bad(f"BTF type {id}: anonymous structs nested without end")
 
 
 def find_member(btf: Btf, id: int, path: str) -> MemberAt | None:
