@@ -6,9 +6,12 @@ An engine knows nothing of the kernel but this protocol.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, cast
 
-__all__ = ["CallGate", "ProgramExit", "Throw", "Upcall"]
+__all__ = ["UNSET", "CallGate", "ProgramExit", "Throw", "Upcall"]
+
+UNSET: Final = cast("int", None)
+"""What a register holds that nobody has written: None, typed as the number others hold."""
 
 Upcall: TypeAlias = Generator[tuple[int, tuple[int, ...]], int, None]
 """A call out that calls back: yields (slot, arguments for r1…), is sent the callback's r0.

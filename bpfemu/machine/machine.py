@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from bpfemu.machine.frame import Frame
 from bpfemu.machine.gate import CallGate
 from bpfemu.machine.memory import Memory
 from bpfemu.machine.probe import Probe
@@ -22,7 +23,9 @@ class Machine:
     """Everything a run needs besides its image.
 
     ``stack`` are the tops of the frames' 512-byte stacks, outermost first, laid out by the
-    kernel; ``budget`` bounds the instructions of the run.
+    kernel; ``budget`` bounds the instructions of the run.  ``insns`` and ``frames`` are written by
+    the engine before each call through the gate: instructions executed so far, frames innermost
+    last.
     """
 
     memory: Memory
@@ -30,6 +33,8 @@ class Machine:
     stack: tuple[int, ...]
     budget: int = DEFAULT_BUDGET
     probe: Probe | None = None
+    insns: int = 0
+    frames: list[Frame] = field(default_factory=list)
 
 
 def code_address(slot: int) -> int:

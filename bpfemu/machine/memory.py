@@ -119,7 +119,8 @@ class Memory:
     ``load``/``store`` are what a program does: checked to the byte, misuse raises
     :class:`Trap`.  ``read``/``write`` are what the kernel does: any mapped byte, whatever its
     state.  ``q d h b`` (and ``shq shd shh shb`` for the shadow) are the same bytes as arrays of
-    8, 4, 2 and 1 byte words, for engines.
+    8, 4, 2 and 1 byte words, for engines.  ``reach`` is the power of two not below ``size``: the
+    shadow has that many bytes, so an offset below it can be looked up without another check.
     """
 
     def __init__(self, base: int, size: int) -> None:
@@ -130,12 +131,13 @@ class Memory:
         self.base = base
         self.size = size
         self.data = mmap.mmap(-1, size)
-        self.shadow = mmap.mmap(-1, size)
+        self.reach = 1 << (size - 1).bit_length()
+        self.shadow = mmap.mmap(-1, self.reach)
         data, shadow = memoryview(self.data), memoryview(self.shadow)
         self.b, self.h, self.d, self.q = data, data.cast("H"), data.cast("I"), data.cast("Q")
         self.shb, self.shh = shadow, shadow.cast("H")
         self.shd, self.shq = shadow.cast("I"), shadow.cast("Q")
-        self.findings: list[tuple[int, int]] = []  # (addr, size) of uninitialised reads
+        self.findings: list[tuple[FaultKind, int, int]] = []  # (kind, addr, size), run went on
         self.clobbered: list[tuple[int, int]] = []  # (addr, size) of overwritten iterator bytes
         self.site: Site | None = None  # who allocates and frees just now
         self._regions: dict[int, Region] = {}
@@ -285,7 +287,7 @@ class Memory:
             if not state & READ:
                 if not state & _UNINIT:
                     raise self.trap(addr, size, "read")
-                self.findings.append((addr, size))
+                self.findings.append((FaultKind.UNINITIALISED, addr, size))
                 break
         return int.from_bytes(self.data[low : low + size], "little")
 
@@ -313,12 +315,13 @@ class Memory:
         if low + size > self.size:
             raise self.trap(addr, size, "read")
         states = self.shadow[low : low + size]
-        for state in set(states):
-            if not state & READ or state & _ITER:
-                if state & _UNINIT:
-                    self.findings.append((addr, size))
-                else:
-                    raise self.trap(addr, size, "read")
+        for state in sorted(set(states)):
+            if state & _ITER:
+                raise self.trap(addr, size, "read", FaultKind.ITERATOR_STATE)
+            if state & _UNINIT:
+                self.findings.append((FaultKind.UNINITIALISED, addr, size))
+            elif not state & READ:
+                raise self.trap(addr, size, "read")
         return self.data[low : low + size]
 
     def store_bytes(self, addr: int, data: bytes | bytearray | memoryview) -> None:

@@ -1,0 +1,110 @@
+"""The reference engine: every instruction a Python text, every check in it."""
+
+from __future__ import annotations
+
+from types import CodeType
+from typing import Any
+
+from bpfemu.engine.interp.access import Access
+from bpfemu.engine.interp.mem import Place
+from bpfemu.engine.interp.run import InterpRun
+from bpfemu.engine.interp.source import Block, Facts, make_block
+from bpfemu.errors import InputError, InternalError
+from bpfemu.image import ProgramImage
+from bpfemu.isa.insn import Jump, MayGoto, Slot
+from bpfemu.machine.machine import Machine
+from bpfemu.machine.stop import Stop
+
+__all__ = ["InterpCode", "InterpEngine"]
+
+_NOTHING: frozenset[Slot] = frozenset()
+
+
+class InterpEngine:
+    """Makes code of images; has no state."""
+
+    name = "interp"
+
+    def prepare(self, image: ProgramImage) -> InterpCode:
+        """Code for an image; functions are compiled when they are first needed."""
+        return InterpCode(image)
+
+
+class InterpCode:
+    """An image and the functions compiled for it so far; runs share them.
+
+    ``origins`` leads from a function's Python code back to what it was made from.
+    """
+
+    def __init__(self, image: ProgramImage) -> None:
+        self.image = image
+        self.origins: dict[CodeType, Block] = {}
+        reach = 1 << max(0, image.arena_size - 1).bit_length()
+        self._place = Place(image.arena_base, reach)
+        self._heads = frozenset(
+            insn.target
+            for slot, insn in enumerate(image.code)
+            if isinstance(insn, Jump | MayGoto) and insn.target <= slot
+        )
+        self._blocks: dict[tuple[Slot, frozenset[Slot] | None, bool], Block] = {}
+        self._subprogs: dict[Slot, int] = {}
+
+    def run(self, machine: Machine, ctx: int | tuple[int, ...] = ()) -> Stop:
+        """Run from the image's entry to the end; ``ctx`` is r1, or r1 and what follows."""
+        return self.start(machine, ctx).resume()
+
+    def start(
+        self, machine: Machine, ctx: int | tuple[int, ...] = (), *, entry: Slot | None = None
+    ) -> InterpRun:
+        """A run that stands before its first instruction."""
+        args = ctx if isinstance(ctx, tuple) else (ctx,)
+        memory, image = machine.memory, self.image
+        if len(args) > 5:
+            raise InputError(f"{image.name}: {len(args)} arguments, registers take at most 5")
+        if (memory.base, memory.size) != (image.arena_base, image.arena_size):
+            raise InternalError(
+                f"{image.name} is bound to an arena at {image.arena_base:#x}+{image.arena_size:#x},"
+                f" the machine's is at {memory.base:#x}+{memory.size:#x}"
+            )
+        slot = image.entry if entry is None else entry
+        return InterpRun(self, machine, args, self.inside(slot))
+
+    def block(
+        self, head: Slot, cuts: frozenset[Slot] | None = _NOTHING, *, tree: bool = False
+    ) -> Block:
+        """The function at ``head``: one instruction when ``cuts`` is None."""
+        key = head, cuts, tree
+        block = self._blocks.get(key)
+        if block is None:
+            image = self.image
+            facts = Facts(
+                image.code, image.loads, image.uninit, self._heads, self._place, cuts or _NOTHING
+            )
+            block = make_block(facts, head, tree=tree, single=cuts is None)
+            self._blocks[key] = self.origins[block.code] = block
+        return block
+
+    def known(self, head: Slot, cuts: frozenset[Slot] = _NOTHING) -> Block | None:
+        """The largest function made for ``head`` so far."""
+        return self._blocks.get((head, cuts, True)) or self._blocks.get((head, cuts, False))
+
+    def bindings(self, machine: Machine, access: Access) -> dict[str, Any]:
+        """What the names in functions stand for in one run."""
+        m = machine.memory
+        return {
+            **{"q8": m.q, "q4": m.d, "q2": m.h, "q1": m.b},
+            **{"s8": m.shq, "s4": m.shd, "s2": m.shh, "s1": m.shb},
+            **{"load": access.load, "store": access.store, "atomic": access.atomic},
+            "cast": machine.gate.arena_cast,
+        }
+
+    def inside(self, slot: Slot) -> Slot:
+        """``slot``, or the slot behind the code if there is no such instruction."""
+        return slot if 0 <= slot < len(self.image.code) else len(self.image.code)
+
+    def subprog(self, slot: Slot) -> int:
+        """The index of the subprogram at ``slot``."""
+        index = self._subprogs.get(slot)
+        if index is None:
+            index = self._subprogs[slot] = self.image.subprog_at(slot)
+        return index
