@@ -1,30 +1,17 @@
 """Every operation in every form on values at the edges, predicted by the oracle.
 
-Each case is one long program that computes many results, compares each with what the oracle says,
-and leaves with the number of the first that differs; 0 means that all agree.
+Each case is a loop over rows of 64-bit words in memory: what goes in, what must come out.  It ends
+with 0, or with the number of the first row that came out differently (rows count from 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bpfemu.isa.insn import (
-    Alu,
-    Atomic,
-    Exit,
-    Imm,
-    Insn,
-    Jump,
-    Load,
-    LoadImm64,
-    Reg,
-    Slot,
-    Store,
-    Swap,
-    Tail,
-)
 from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp, SwapOp
+from bpfemu.isa.text import assemble
 from tests.conformance import oracle
 from tests.conformance.cases import Case
 
@@ -51,181 +38,189 @@ VALUES: Final = (
     U64,
 )
 IMMS: Final = (0, 1, 2, 31, 33, 63, 65, 2**31 - 1, -(2**31), -2, -1)
-R0, R1, R2, R3, R10 = Reg(0), Reg(1), Reg(2), Reg(3), Reg(10)
+PAIRS: Final = [(a, b) for a in VALUES for b in VALUES]
 _MOVSX: Final = (AluOp.MOVSX8, AluOp.MOVSX16, AluOp.MOVSX32)
 
+# r6 walks over the rows, r7 is behind the last one, r8 is the number of the row.
+_LOOP = """
+    r6 = r1
+    r7 = r1
+    r7 += r2
+    r8 = 0
+row:
+    if r6 >= r7 goto good
+    r8 += 1
+    {body}
+    r6 += {size}
+    goto row
+wrong:
+    r0 = r8
+    exit
+good:
+    r0 = 0
+    exit
+"""
 
-class _Checks:
-    """A program under construction: checks, each with its number, and one way out."""
 
-    def __init__(self) -> None:
-        self.code: list[Insn] = []
-        self.number = 0
+def _table(name: str, body: str, rows: Sequence[Sequence[int]]) -> Case:
+    """A loop whose ``body`` jumps to ``wrong`` unless the row at r6 comes out."""
+    code = assemble(_LOOP.format(body=body, size=8 * len(rows[0])))
+    mem = b"".join(struct.pack("<Q", word) for row in rows for word in row)
+    return Case(f"matrix/{name}", code, mem, 0, None)
 
-    def load(self, reg: Reg, value: int) -> None:
-        """``reg = value ll``."""
-        self.code += [LoadImm64(reg, value), Tail()]
 
-    def begin(self) -> None:
-        """A new check: its number goes into r0."""
-        self.number += 1
-        self.code.append(Alu(AluOp.MOV, 64, R0, Imm(self.number)))
-
-    def skip_if(self, op: JmpOp, width: int, dst: Reg, src: Reg | Imm, expected: bool) -> None:
-        """A jump under test: leave with the number unless it does what is ``expected``."""
-        here: Slot = len(self.code)
-        if expected:
-            self.code.append(Jump(op, width, dst, src, here + 2))
-            self.code.append(Exit())
-        else:
-            self.code.append(Jump(op, width, dst, src, here + 2))
-            self.code.append(Jump(JmpOp.JA, 64, R0, Imm(0), here + 3))
-            self.code.append(Exit())
-
-    def expect(self, reg: Reg, value: int) -> None:
-        """Leave with the number unless ``reg`` holds ``value``; scratches r3."""
-        self.load(R3, value)
-        self.skip_if(JmpOp.JEQ, 64, reg, R3, True)
-
-    def case(self, name: str) -> Case:
-        """The finished program, whose result is 0."""
-        end = (Alu(AluOp.MOV, 64, R0, Imm(0)), Exit())
-        return Case(f"matrix/{name}", (*self.code, *end), b"", 0, None)
+def _word(register: str, index: int) -> str:
+    return f"{register} = *(u64 *)(r6 +{8 * index})"
 
 
 def matrix_cases() -> list[Case]:
     """All cases, in a fixed order."""
-    return [*_alu(), *_swap(), *_jump(), *_atomic(), *_loads()]
+    return [*_alu(), *_swaps(), *_jumps(), *_atomics(), *_loads()]
+
+
+def _widths(op: AluOp) -> tuple[int, ...]:
+    return (64,) if op is AluOp.MOVSX32 else (32, 64)
 
 
 def _alu() -> Iterator[Case]:
     for op in AluOp:
-        for width in (32, 64):
-            if op is AluOp.MOVSX32 and width == 32:
-                continue
-            name = f"{op.name.lower()}{width}"
+        for width in _widths(op):
+            letter, name = "w" if width == 32 else "r", f"{op.name.lower()}{width}"
             if op is AluOp.NEG:
-                yield _alu_case(f"{name}", op, width, [Imm(0)])
+                yield _alu_reg(name, op, width, f"{letter}1 = -{letter}1")
                 continue
-            yield _alu_case(f"{name}-reg", op, width, [R2])
+            yield _alu_reg(f"{name}-reg", op, width, f"{letter}1 {op.symbol} {letter}2")
             if op not in _MOVSX:
-                yield _alu_case(f"{name}-imm", op, width, [Imm(value) for value in IMMS])
+                yield _alu_imm(f"{name}-imm", op, width, f"{letter}1 {op.symbol}")
 
 
-def _alu_case(name: str, op: AluOp, width: int, sources: list[Reg | Imm]) -> Case:
-    checks = _Checks()
-    for source in sources:
-        values = [source.value & U64] if isinstance(source, Imm) else VALUES
-        for a in VALUES:
-            for b in values:
-                checks.begin()
-                checks.load(R1, a)
-                if isinstance(source, Reg):
-                    checks.load(R2, b)
-                checks.code.append(Alu(op, width, R1, source))
-                checks.expect(R1, oracle.alu(op.name, width, a, b))
-    return checks.case(name)
+def _alu_reg(name: str, op: AluOp, width: int, text: str) -> Case:
+    body = [_word("r1", 0), _word("r2", 1), _word("r3", 2), text, "if r1 != r3 goto wrong"]
+    rows = [(a, b, oracle.alu(op.name, width, a, b)) for a, b in PAIRS]
+    return _table(name, "\n".join(body), rows)
 
 
-def _swap() -> Iterator[Case]:
+def _alu_imm(name: str, op: AluOp, width: int, text: str) -> Case:
+    body = [
+        line
+        for i, imm in enumerate(IMMS)
+        for line in (
+            _word("r1", 0),
+            _word("r3", 1 + i),
+            f"{text} {imm}",
+            "if r1 != r3 goto wrong",
+        )
+    ]
+    rows = [(a, *(oracle.alu(op.name, width, a, imm & U64) for imm in IMMS)) for a in VALUES]
+    return _table(name, "\n".join(body), rows)
+
+
+def _swaps() -> Iterator[Case]:
     for op in SwapOp:
         for bits in (16, 32, 64):
-            checks = _Checks()
-            for value in VALUES:
-                checks.begin()
-                checks.load(R1, value)
-                checks.code.append(Swap(op, bits, R1))
-                checks.expect(R1, oracle.swap(op.name, bits, value))
-            yield checks.case(f"{op.value}{bits}")
+            name = f"{op.value}{bits}"
+            body = [_word("r1", 0), _word("r3", 1), f"r1 = {name} r1", "if r1 != r3 goto wrong"]
+            rows = [(value, oracle.swap(op.name, bits, value)) for value in VALUES]
+            yield _table(name, "\n".join(body), rows)
 
 
-def _jump() -> Iterator[Case]:
+def _jumps() -> Iterator[Case]:
+    """Bits in r4 say which of the jumps of a row were taken."""
     for op in JmpOp:
         if op is JmpOp.JA:
             continue
         for width in (32, 64):
-            name = f"{op.name.lower()}{width}"
-            yield _jump_case(f"{name}-reg", op, width, [R2])
-            yield _jump_case(f"{name}-imm", op, width, [Imm(value) for value in IMMS])
+            letter, name = "w" if width == 32 else "r", f"{op.name.lower()}{width}"
+            test = f"if {letter}1 {op.symbol} "
+            taken = [(a, b, int(oracle.jump(op.name, width, a, b))) for a, b in PAIRS]
+            yield _table(f"{name}-reg", _jump_body([f"{test}{letter}2"], 2), taken)
+            rows = [
+                (a, 0, sum(oracle.jump(op.name, width, a, imm) << i for i, imm in enumerate(IMMS)))
+                for a in VALUES
+            ]
+            yield _table(f"{name}-imm", _jump_body([f"{test}{imm}" for imm in IMMS], 2), rows)
 
 
-def _jump_case(name: str, op: JmpOp, width: int, sources: list[Reg | Imm]) -> Case:
-    checks = _Checks()
-    for source in sources:
-        values = [source.value & U64] if isinstance(source, Imm) else VALUES
-        for a in VALUES:
-            for b in values:
-                checks.begin()
-                checks.load(R1, a)
-                if isinstance(source, Reg):
-                    checks.load(R2, b)
-                checks.skip_if(op, width, R1, source, oracle.jump(op.name, width, a, b))
-    return checks.case(name)
+def _jump_body(tests: list[str], expected: int) -> str:
+    lines = [_word("r1", 0), _word("r2", 1), _word("r3", expected), "r4 = 0"]
+    for i, test in enumerate(tests):
+        lines += [f"{test} goto +1", "goto +1", f"r4 |= {1 << i}"]
+    return "\n".join([*lines, "if r4 != r3 goto wrong"])
 
 
-def _atomic() -> Iterator[Case]:
-    for op in AtomicOp:
+_ATOMIC_TEXT: Final = {
+    AtomicOp.ADD: "lock *{place} += r2",
+    AtomicOp.OR: "lock *{place} |= r2",
+    AtomicOp.AND: "lock *{place} &= r2",
+    AtomicOp.XOR: "lock *{place} ^= r2",
+    AtomicOp.FETCH_ADD: "r2 = atomic_fetch_add({place}, r2)",
+    AtomicOp.FETCH_OR: "r2 = atomic_fetch_or({place}, r2)",
+    AtomicOp.FETCH_AND: "r2 = atomic_fetch_and({place}, r2)",
+    AtomicOp.FETCH_XOR: "r2 = atomic_fetch_xor({place}, r2)",
+    AtomicOp.XCHG: "r2 = atomic_xchg({place}, r2)",
+    AtomicOp.CMPXCHG: "r0 = atomic_cmpxchg({place}, r0, r2)",
+    AtomicOp.LOAD_ACQ: "r2 = load_acquire({place})",
+    AtomicOp.STORE_REL: "store_release({place}, r2)",
+}
+
+
+def _atomics() -> Iterator[Case]:
+    for op, text in _ATOMIC_TEXT.items():
         for size in (1, 2, 4, 8):
             if size >= 4 or op in (AtomicOp.LOAD_ACQ, AtomicOp.STORE_REL):
-                yield _atomic_case(op, size)
+                place = f"(u{8 * size} *)(r10 -8)"
+                yield _atomic(f"atomic-{op.name.lower()}{size * 8}", op, size, text, place)
 
 
-def _atomic_case(op: AtomicOp, size: int) -> Case:
-    """The old value stands at r10-8 among 16 bytes whose neighbours must not change."""
-    checks = _Checks()
+def _atomic(name: str, op: AtomicOp, size: int, text: str, place: str) -> Case:
+    """The old value stands in eight bytes of stack, of which only ``size`` may change."""
+    body = [_word("r1", 0), "*(u64 *)(r10 -8) = r1", _word("r2", 1), _word("r0", 2)]
+    body += [text.format(place=place), "r1 = *(u64 *)(r10 -8)"]
+    for index, register in enumerate(("r1", "r2", "r0")):
+        body += [_word("r3", 3 + index), f"if {register} != r3 goto wrong"]
+    rows, top = [], 2 ** (8 * size)
     for old in VALUES:
         for reg in (0, 1, 0x8000_0000, 0x1234_5678_9ABC_DEF0, U64):
-            for r0 in (old, reg) if op is AtomicOp.CMPXCHG else (0,):
-                _atomic_check(checks, op, size, old, reg, r0)
-    return checks.case(f"atomic-{op.name.lower()}{size * 8}")
-
-
-def _atomic_check(
-    checks: _Checks, op: AtomicOp, size: int, old: int, reg: int, compare: int
-) -> None:
-    memory, after, r0 = oracle.atomic(op.name, size, old, reg, compare)
-    checks.load(R1, old)
-    checks.code.append(Store(8, R10, -8, R1))
-    checks.load(R2, reg)
-    if op is AtomicOp.CMPXCHG:
-        checks.load(R0, compare)
-        checks.code.append(Atomic(op, size, R10, -8, R2))
-        checks.code.append(Alu(AluOp.MOV, 64, R1, R0))
-        checks.begin()
-        checks.expect(R1, r0)
-    else:
-        checks.code.append(Atomic(op, size, R10, -8, R2))
-        checks.begin()
-    checks.expect(R2, after)
-    checks.code.append(Load(8, False, R1, R10, -8))
-    top = 2 ** (size * 8)
-    checks.expect(R1, old - old % top + memory)
+            for r0 in (old, reg, old ^ 2**63):
+                memory, after, r0_after = oracle.atomic(op.name, size, old, reg, r0)
+                rows.append((old, reg, r0, old - old % top + memory, after, r0_after))
+    return _table(name, "\n".join(body), rows)
 
 
 def _loads() -> Iterator[Case]:
-    """Stores of every size read back by loads of every size, at every offset within 16 bytes."""
-    for stored in (1, 2, 4, 8):
-        checks = _Checks()
-        for offset in range(17 - stored):
-            for value in (0x8182_8384_8586_8788, 0x0102_0304_0506_0708):
-                _store_check(checks, stored, offset, value)
-        yield checks.case(f"store{stored * 8}-loads")
+    """A store of every size at every offset within 16 bytes, read back by loads of every size."""
+    for size in (1, 2, 4, 8):
+        for offset in range(0, 17 - size, 3):
+            yield _store_and_loads(size, offset)
 
 
-def _store_check(checks: _Checks, size: int, offset: int, value: int) -> None:
-    ground = 0x1112_1314_1516_1718_191A_1B1C_1D1E_1F20 if offset % 2 else 2**128 - 2
-    checks.load(R1, ground & U64)
-    checks.code.append(Store(8, R10, -16, R1))
-    checks.load(R1, ground >> 64)
-    checks.code.append(Store(8, R10, -8, R1))
-    checks.load(R1, value)
-    checks.code.append(Store(size, R10, offset - 16, R1))
-    there = bytearray(ground.to_bytes(16, "little"))
-    there[offset : offset + size] = (value % 2 ** (size * 8)).to_bytes(size, "little")
-    for read in (1, 2, 4, 8):
-        for signed in (False, True) if read < 8 else (False,):
-            at = min(max(offset - read // 2, 0), 16 - read)
-            checks.begin()
-            checks.code.append(Load(read, signed, R2, R10, at - 16))
-            expected = int.from_bytes(there[at : at + read], "little", signed=signed)
-            checks.expect(R2, expected & U64)
+def _store_and_loads(size: int, offset: int) -> Case:
+    body = [_word("r1", 0), "*(u64 *)(r10 -16) = r1", _word("r1", 1), "*(u64 *)(r10 -8) = r1"]
+    body += [_word("r1", 2), f"*(u{8 * size} *)(r10 {offset - 16:+d}) = r1"]
+    kinds = [
+        f"{sign}{bits}" for bits in (8, 16, 32, 64) for sign in "us" if sign + str(bits) != "s64"
+    ]
+    for index, kind in enumerate(kinds):
+        at = _read_at(offset, int(kind[1:]) // 8)
+        body += [_word("r3", 3 + index), f"r2 = *({kind} *)(r10 {at - 16:+d})"]
+        body += ["if r2 != r3 goto wrong"]
+    rows = []
+    for ground in (0, 2**128 - 1, 0x1112_1314_1516_1718_191A_1B1C_1D1E_1F20):
+        for value in (0x8182_8384_8586_8788, 0x0102_0304_0506_0708):
+            there = bytearray(ground.to_bytes(16, "little"))
+            there[offset : offset + size] = (value % 2 ** (8 * size)).to_bytes(size, "little")
+            reads = [_read(there, offset, kind) for kind in kinds]
+            rows.append((ground & U64, ground >> 64, value, *reads))
+    return _table(f"store{8 * size}-at-{offset}", "\n".join(body), rows)
+
+
+def _read_at(offset: int, size: int) -> int:
+    """Where a load of ``size`` bytes overlaps a store at ``offset``, within the 16 bytes."""
+    return min(max(offset - size // 2, 0), 16 - size)
+
+
+def _read(there: bytearray, offset: int, kind: str) -> int:
+    size = int(kind[1:]) // 8
+    at = _read_at(offset, size)
+    signed = kind[0] == "s"
+    return int.from_bytes(there[at : at + size], "little", signed=signed) & U64
