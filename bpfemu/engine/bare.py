@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.image import ProgramImage, Subprog
-from bpfemu.isa.insn import CallSub, Insn, Slot
+from bpfemu.isa.flow import func_target, subprog_starts
+from bpfemu.isa.insn import Insn, LoadImm64, Slot
 from bpfemu.machine.frame import FRAME_COUNT, STACK_SIZE
 from bpfemu.machine.gate import ProgramExit, Upcall
-from bpfemu.machine.machine import CODE_BASE, DEFAULT_BUDGET, Machine
+from bpfemu.machine.machine import CODE_BASE, DEFAULT_BUDGET, Machine, code_address
 from bpfemu.machine.memory import UNINIT, LoadKind, Memory, RegionKind
 from bpfemu.machine.probe import Probe
 from bpfemu.machine.stop import Fault, FaultKind, Trap
@@ -69,7 +70,7 @@ def bare_image(
     size: int = BARE_SIZE,
 ) -> ProgramImage:
     """An image of plain code.  Any slot may read a register nobody has written, unless told."""
-    starts = sorted({0, *(insn.target for insn in code if isinstance(insn, CallSub))})
+    starts = subprog_starts(code)
     ends = [*starts[1:], len(code)]
     names = [name, *(f"{name}_{start}" for start in starts[1:])]
     return ProgramImage(
@@ -80,7 +81,7 @@ def bare_image(
         attach_to="",
         sleepable=False,
         gpl=True,
-        code=tuple(code),
+        code=tuple(_place(insn, slot) for slot, insn in enumerate(code)),
         subprogs=tuple(map(Subprog, names, starts, ends)),
         calls=(),
         maps=(),
@@ -91,6 +92,14 @@ def bare_image(
         arena_base=BARE_BASE,
         arena_size=size,
     )
+
+
+def _place(insn: Insn, slot: Slot) -> Insn:
+    """Give a function pointer its final address, as bind does."""
+    target = func_target(insn, slot)
+    if target is None or not isinstance(insn, LoadImm64):
+        return insn
+    return LoadImm64(insn.dst, code_address(target))
 
 
 def bare_machine(
