@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Any, ForwardRef, TypeAlias, get_args, get_origin
+from dataclasses import dataclass, replace
 
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
 from bpfemu.errors import DeclarationError, InputError
-from bpfemu.proto.types import Ptr, Scalar, Struct, bool_, void
+from bpfemu.proto.ctype import (
+    ArrayType,
+    CType,
+    IntType,
+    PtrType,
+    StructType,
+    VoidType,
+    ctype_of,
+)
+from bpfemu.proto.types import Struct
 
 __all__ = [
     "ArrayType",
@@ -23,64 +31,6 @@ __all__ = [
     "VoidType",
     "ctype_of",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class IntType:
-    """An integer, bool, char or enum of ``size`` bytes; ``bits`` > 0 marks a bit field."""
-
-    size: int
-    signed: bool = False
-    name: str = ""
-    bits: int = 0
-    shift: int = 0  # first bit within the ``size`` bytes
-
-    def __str__(self) -> str:
-        return self.name or f"{'s' if self.signed else 'u'}{8 * self.size}"
-
-
-@dataclass(frozen=True, slots=True)
-class PtrType:
-    """A pointer to ``target``."""
-
-    target: CType
-
-    def __str__(self) -> str:
-        return f"{self.target} *"
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayType:
-    """``count`` elements of ``elem``."""
-
-    elem: CType
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.elem}[{self.count}]"
-
-
-@dataclass(frozen=True, slots=True)
-class StructType:
-    """A struct or union by name; ``cls`` when it was declared in Python, ``btf_id`` from BTF."""
-
-    name: str
-    cls: type[Struct] | None = None
-    btf_id: int = 0
-
-    def __str__(self) -> str:
-        return f"struct {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class VoidType:
-    """``void``, and everything that cannot be read through a pointer (functions)."""
-
-    def __str__(self) -> str:
-        return "void"
-
-
-CType: TypeAlias = IntType | PtrType | ArrayType | StructType | VoidType
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,38 +59,6 @@ class Layout:
                 f"{', '.join(list(self.fields)[:12])}{', …' if len(self.fields) > 12 else ''})"
             )
         return found
-
-
-def ctype_of(annotation: Any, scope: dict[str, Any] | None = None) -> CType:
-    """The C type of an annotation: Scalar subclass, Ptr[...], Struct subclass, (type, count)."""
-    if isinstance(annotation, ForwardRef):
-        annotation = annotation.__forward_arg__
-    if isinstance(annotation, str):
-        value = _evaluate(annotation, scope)
-        return StructType(annotation) if value is None else ctype_of(value, scope)
-    if isinstance(annotation, tuple) and len(annotation) == 2:
-        return ArrayType(ctype_of(annotation[0], scope), annotation[1])
-    if get_origin(annotation) is Ptr:
-        return PtrType(ctype_of(get_args(annotation)[0], scope))
-    if annotation is void or annotation is None or annotation is Any:
-        return VoidType()
-    if isinstance(annotation, type):
-        if issubclass(annotation, Scalar):
-            name = "bool" if annotation is bool_ else annotation.__name__
-            return IntType(annotation.bits // 8, annotation.signed, name)
-        if issubclass(annotation, Struct):
-            return StructType(annotation.c_name, annotation)
-    raise DeclarationError(str(annotation), "is not a C type that bpfemu knows")
-
-
-def _evaluate(text: str, scope: dict[str, Any] | None) -> Any:
-    """The value of a string annotation, or None when it is just a struct's name."""
-    try:
-        return eval(text, scope or {})  # annotations of our own modules only
-    except NameError:
-        if text.isidentifier():
-            return None
-        raise DeclarationError(text, "names a type that its module does not import") from None
 
 
 class Layouts:
@@ -201,27 +119,44 @@ class Layouts:
         if cls is not None and (cls.c_private or cls.c_opaque):
             return self._from_class(cls)
         if self.btf is not None:
-            type_id = struct.btf_id or self.btf.find(struct.name, k.Struct, k.Union)
+            type_id = struct.btf_id or self._btf_id(struct.name)
             if type_id:
                 return self._from_btf(struct.name, type_id)
         if cls is not None:
             return self._from_class(cls)
         raise InputError(f"the kernel's BTF has no struct {struct.name}")
 
+    def _btf_id(self, name: str) -> int | None:
+        """The struct or union with that tag, or that a typedef of that name stands for."""
+        assert self.btf is not None
+        found = self.btf.find(name, k.Struct, k.Union)
+        if found is None:
+            typedef = self.btf.find(name, k.Typedef)
+            found = self.btf.resolve(typedef) if typedef else None
+        struct = found is not None and isinstance(self.btf.type(found), k.Struct | k.Union)
+        return found if struct else None
+
     def _from_class(self, cls: type[Struct]) -> Layout:
         scope = vars(sys.modules[cls.__module__])
         fields: dict[str, Field] = {}
-        at = end = 0
+        bit = end = 0  # bits
         align = 1
-        for name, annotation in vars(cls).get("__annotations__", {}).items():
-            ctype = ctype_of(annotation, scope)
-            width = self.align_of(ctype)
+        for name, note in cls.c_members().items():
+            ctype = ctype_of(note, scope)
+            width, size = self.align_of(ctype), 8 * self.size_of(ctype)
             align = max(align, width)
-            at = 0 if cls.c_union else at + -at % width
-            self._add(fields, name, at, ctype)
-            at += self.size_of(ctype)
-            end = max(end, at)
+            bit = 0 if cls.c_union else bit
+            if isinstance(ctype, IntType) and ctype.bits:
+                at, size = _bit_position(bit, ctype), ctype.bits
+                ctype = replace(ctype, shift=at % (8 * ctype.size))
+                self._add(fields, name, (at - ctype.shift) // 8, ctype)
+            else:
+                at = bit + -bit % (8 * width)
+                self._add(fields, name, at // 8, ctype)
+            bit = at + size
+            end = max(end, bit)
         align = cls.c_align or (8 if cls.c_opaque else align)
+        end = (end + 7) // 8
         size = cls.c_size or end + -end % align
         if size < end:
             raise DeclarationError(cls.c_name, f"members need {end} bytes, size says {size}")
@@ -276,3 +211,9 @@ class Layouts:
             case k.Fwd():
                 return StructType(kind.name)
         return VoidType()
+
+
+def _bit_position(bit: int, ctype: IntType) -> int:
+    """Where a bit field starts: in the unit that is being filled, if it fits, else in the next."""
+    unit = 8 * ctype.size
+    return bit if bit % unit + ctype.bits <= unit else bit + -bit % unit

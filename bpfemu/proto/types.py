@@ -39,10 +39,18 @@ T = TypeVar("T")
 
 
 class Scalar(int):
-    """A C integer; making one wraps the value to its width."""
+    """A C integer; making one wraps the value to its width.
 
+    ``name`` is the C spelling where it differs from the class's; a subclass of a subclass is a
+    typedef.
+    """
+
+    c_name: ClassVar[str] = ""
     bits: ClassVar[int] = 64
     signed: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, name: str = "") -> None:
+        cls.c_name = name or cls.__name__
 
     def __new__(cls, value: int = 0) -> Scalar:
         value &= (1 << cls.bits) - 1
@@ -103,7 +111,7 @@ class u64(Scalar):
     bits = 64
 
 
-class bool_(Scalar):
+class bool_(Scalar, name="bool"):
     """C ``bool``: one byte, 0 or 1."""
 
     bits = 8
@@ -122,7 +130,9 @@ class Struct:
     Class keywords: ``opaque=True`` gives the BTF form that iterators have in the kernel,
     ``__u64 __opaque[size / 8]``; ``private=True`` keeps a struct out of the kernel's BTF;
     ``size``/``align`` (bytes) override what the members give; ``union=True`` lays all members at
-    offset 0; ``name`` is the C name where it differs from the class's.
+    offset 0; ``name`` is the C name where it differs from the class's.  With ``tag`` the name is
+    a typedef of ``struct tag`` (of an untagged struct where it is empty); ``anonymous=True`` is a
+    struct without any name, written where it is used.
     """
 
     c_name: ClassVar[str] = ""
@@ -131,6 +141,8 @@ class Struct:
     c_size: ClassVar[int] = 0
     c_align: ClassVar[int] = 0
     c_union: ClassVar[bool] = False
+    c_tag: ClassVar[str | None] = None
+    c_anonymous: ClassVar[bool] = False
 
     def __init_subclass__(
         cls,
@@ -141,6 +153,8 @@ class Struct:
         align: int = 0,
         union: bool = False,
         name: str = "",
+        tag: str | None = None,
+        anonymous: bool = False,
     ) -> None:
         cls.c_name = name or cls.__name__
         cls.c_opaque = opaque
@@ -148,6 +162,18 @@ class Struct:
         cls.c_size = size
         cls.c_align = align
         cls.c_union = union
+        cls.c_tag = tag
+        cls.c_anonymous = anonymous
+
+    @classmethod
+    def c_members(cls) -> dict[str, Any]:
+        """The annotations by C name: Python writes ``__state`` as ``_task_struct__state``."""
+        private = f"_{cls.__name__.lstrip('_')}__"
+        own = vars(cls).get("__annotations__", {})
+        return {
+            "__" + name.removeprefix(private) if name.startswith(private) else name: note
+            for name, note in own.items()
+        }
 
 
 class Ptr(Generic[T]):

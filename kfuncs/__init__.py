@@ -1,0 +1,1 @@
+"""Kernel functions offered to programs: one file per family, found by folder."""
