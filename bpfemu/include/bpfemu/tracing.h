@@ -1,0 +1,93 @@
+#ifndef BPFEMU_TRACING_H
+#define BPFEMU_TRACING_H
+
+/*
+ * Programs with the arguments of the traced function instead of a raw context.
+ *
+ *	SEC("tp_btf/task_newtask")
+ *	int BPF_PROG(on_new, struct task_struct *task, u64 clone_flags) { ... }
+ *
+ * Each macro declares the program, which unpacks its context, and an inlined function of which
+ * the text behind the macro is the body.
+ */
+#define BPFEMU_UNPACKED(name, context, unpacked, args...)                                  \
+	name(context);                                                                     \
+	static __always_inline __typeof__(name(0)) bpfemu_##name(context, ##args);         \
+	__typeof__(name(0)) name(context)                                                  \
+	{                                                                                  \
+		_Pragma("GCC diagnostic push")                                             \
+		_Pragma("GCC diagnostic ignored \"-Wint-conversion\"")                     \
+		return bpfemu_##name(ctx unpacked);                                        \
+		_Pragma("GCC diagnostic pop")                                              \
+	}                                                                                  \
+	static __always_inline __typeof__(name(0)) bpfemu_##name(context, ##args)
+
+/* The context is an array of 64-bit words: tp_btf, fentry, fexit, lsm, iter, raw_tp. */
+#define BPF_PROG(name, args...)                                                            \
+	BPFEMU_UNPACKED(name, unsigned long long *ctx,                                     \
+			BPFEMU_BY_COUNT(BPFEMU_WORDS_, ##args), ##args)
+#define BPFEMU_WORD(n) , (void *)ctx[n]
+#define BPFEMU_WORDS_0
+#define BPFEMU_WORDS_1 BPFEMU_WORDS_0 BPFEMU_WORD(0)
+#define BPFEMU_WORDS_2 BPFEMU_WORDS_1 BPFEMU_WORD(1)
+#define BPFEMU_WORDS_3 BPFEMU_WORDS_2 BPFEMU_WORD(2)
+#define BPFEMU_WORDS_4 BPFEMU_WORDS_3 BPFEMU_WORD(3)
+#define BPFEMU_WORDS_5 BPFEMU_WORDS_4 BPFEMU_WORD(4)
+#define BPFEMU_WORDS_6 BPFEMU_WORDS_5 BPFEMU_WORD(5)
+#define BPFEMU_WORDS_7 BPFEMU_WORDS_6 BPFEMU_WORD(6)
+#define BPFEMU_WORDS_8 BPFEMU_WORDS_7 BPFEMU_WORD(7)
+#define BPFEMU_WORDS_9 BPFEMU_WORDS_8 BPFEMU_WORD(8)
+#define BPFEMU_WORDS_10 BPFEMU_WORDS_9 BPFEMU_WORD(9)
+#define BPFEMU_WORDS_11 BPFEMU_WORDS_10 BPFEMU_WORD(10)
+#define BPFEMU_WORDS_12 BPFEMU_WORDS_11 BPFEMU_WORD(11)
+
+/* The context are the registers at a function's entry: kprobe; at its return: kretprobe. */
+#define BPF_KPROBE(name, args...) \
+	BPFEMU_UNPACKED(name, struct pt_regs *ctx, BPFEMU_BY_COUNT(BPFEMU_PARMS_, ##args), ##args)
+#define BPFEMU_PARMS_0
+#define BPFEMU_PARMS_1 BPFEMU_PARMS_0, (void *)PT_REGS_PARM1(ctx)
+#define BPFEMU_PARMS_2 BPFEMU_PARMS_1, (void *)PT_REGS_PARM2(ctx)
+#define BPFEMU_PARMS_3 BPFEMU_PARMS_2, (void *)PT_REGS_PARM3(ctx)
+#define BPFEMU_PARMS_4 BPFEMU_PARMS_3, (void *)PT_REGS_PARM4(ctx)
+#define BPFEMU_PARMS_5 BPFEMU_PARMS_4, (void *)PT_REGS_PARM5(ctx)
+#define BPFEMU_PARMS_6 BPFEMU_PARMS_5, (void *)PT_REGS_PARM6(ctx)
+
+#define BPF_KRETPROBE(name, args...) \
+	BPFEMU_UNPACKED(name, struct pt_regs *ctx, BPFEMU_BY_COUNT(BPFEMU_RETS_, ##args), ##args)
+#define BPFEMU_RETS_0
+#define BPFEMU_RETS_1 , (void *)PT_REGS_RC(ctx)
+
+/*
+ * Registers by their role in the x86-64 calling convention (the emulated kernel is x86-64).
+ * The kernel's names are di, si, ...; user space's header names them rdi, rsi, ...
+ */
+#if defined(__KERNEL__) || defined(__VMLINUX_H__)
+#define BPFEMU_REG(regs, short_name, long_name) ((regs)->short_name)
+#else
+#define BPFEMU_REG(regs, short_name, long_name) ((regs)->long_name)
+#endif
+#define PT_REGS_PARM1(x) BPFEMU_REG(x, di, rdi)
+#define PT_REGS_PARM2(x) BPFEMU_REG(x, si, rsi)
+#define PT_REGS_PARM3(x) BPFEMU_REG(x, dx, rdx)
+#define PT_REGS_PARM4(x) BPFEMU_REG(x, cx, rcx)
+#define PT_REGS_PARM5(x) ((x)->r8)
+#define PT_REGS_PARM6(x) ((x)->r9)
+#define PT_REGS_PARM4_SYSCALL(x) ((x)->r10)
+#define PT_REGS_RET(x) BPFEMU_REG(x, sp, rsp)
+#define PT_REGS_FP(x) BPFEMU_REG(x, bp, rbp)
+#define PT_REGS_RC(x) BPFEMU_REG(x, ax, rax)
+#define PT_REGS_SP(x) BPFEMU_REG(x, sp, rsp)
+#define PT_REGS_IP(x) BPFEMU_REG(x, ip, rip)
+#define PT_REGS_PARM1_CORE(x) BPF_CORE_READ(x, di)
+#define PT_REGS_PARM2_CORE(x) BPF_CORE_READ(x, si)
+#define PT_REGS_PARM3_CORE(x) BPF_CORE_READ(x, dx)
+#define PT_REGS_PARM4_CORE(x) BPF_CORE_READ(x, cx)
+#define PT_REGS_PARM5_CORE(x) BPF_CORE_READ(x, r8)
+#define PT_REGS_PARM6_CORE(x) BPF_CORE_READ(x, r9)
+#define PT_REGS_RET_CORE(x) BPF_CORE_READ(x, sp)
+#define PT_REGS_FP_CORE(x) BPF_CORE_READ(x, bp)
+#define PT_REGS_RC_CORE(x) BPF_CORE_READ(x, ax)
+#define PT_REGS_SP_CORE(x) BPF_CORE_READ(x, sp)
+#define PT_REGS_IP_CORE(x) BPF_CORE_READ(x, ip)
+
+#endif
