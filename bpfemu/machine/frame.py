@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from bpfemu.machine.gate import UNSET
+
 __all__ = ["FRAME_COUNT", "STACK_SIZE", "Frame"]
 
 STACK_SIZE: Final = 512  # bytes per frame (MAX_BPF_STACK)
@@ -23,12 +25,13 @@ class Frame:
     """One activation: what to restore when it ends.
 
     ``saved`` are the caller's r6 to r9; ``return_to`` is the slot after the call, -1 where the
-    kernel called (program entry, callbacks).
+    kernel called (program entry, callbacks).  An engine may use the object of a frame that has
+    ended for a later one.
     """
 
     fp: int  # address of the stack's top
     return_to: int  # slot
     subprog: int  # index into ProgramImage.subprogs
-    saved: tuple[int | None, ...] = ()
+    saved: tuple[int, int, int, int] = (UNSET, UNSET, UNSET, UNSET)
     caller_fp: int = 0
     may_goto: dict[str, int] = field(default_factory=dict)  # hidden counters, by name

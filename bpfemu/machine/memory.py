@@ -119,7 +119,8 @@ class Memory:
     ``load``/``store`` are what a program does: checked to the byte, misuse raises
     :class:`Trap`.  ``read``/``write`` are what the kernel does: any mapped byte, whatever its
     state.  ``q d h b`` (and ``shq shd shh shb`` for the shadow) are the same bytes as arrays of
-    8, 4, 2 and 1 byte words, for engines.  ``reach`` is the power of two not below ``size``: the
+    8, 4, 2 and 1 byte words, for engines; ``shf8 shf4`` are the shadow as floating-point numbers,
+    which Python makes and compares faster than integers of that size.  ``reach`` is the power of two not below ``size``: the
     shadow has that many bytes, so an offset below it can be looked up without another check.
     """
 
@@ -137,6 +138,7 @@ class Memory:
         self.b, self.h, self.d, self.q = data, data.cast("H"), data.cast("I"), data.cast("Q")
         self.shb, self.shh = shadow, shadow.cast("H")
         self.shd, self.shq = shadow.cast("I"), shadow.cast("Q")
+        self.shf4, self.shf8 = shadow.cast("f"), shadow.cast("d")
         self.findings: list[tuple[FaultKind, int, int]] = []  # (kind, addr, size), run went on
         self.clobbered: list[tuple[int, int]] = []  # (addr, size) of overwritten iterator bytes
         self.site: Site | None = None  # who allocates and frees just now

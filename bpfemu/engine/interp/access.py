@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from bpfemu.engine.interp.mem import FORGIVING
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Atomic, Insn, Load, Slot, Store
 from bpfemu.isa.ops import AtomicOp
@@ -45,7 +46,7 @@ class Access:
         """What the load at ``slot`` brings into its register."""
         insn, kind = self.image.code[slot], self.image.loads[slot]
         assert isinstance(insn, Load)
-        if kind is LoadKind.PROBE or kind is LoadKind.ARENA:
+        if kind in FORGIVING:
             value = self._probe(addr, insn.size, slot)
         else:
             value = self.memory.load(addr, insn.size, kind)

@@ -108,16 +108,26 @@ def _signed(value: int, width: int) -> int:
 FUNCTIONS: Final = {"sdiv": sdiv, "smod": smod, "swap": swap}
 """What the templates call by name."""
 
+_SUMS: Final = frozenset({AluOp.ADD, AluOp.SUB})
 _BITWISE: Final = frozenset({AluOp.AND, AluOp.OR, AluOp.XOR})
 
 
-def alu_source(insn: Alu, narrow: frozenset[int]) -> str:
-    """The text of one arithmetic instruction; ``narrow`` registers are known to fit 32 bits."""
+def alu_source(
+    insn: Alu, narrow: frozenset[int] = frozenset(), near: frozenset[int] = frozenset()
+) -> str:
+    """The text of one arithmetic instruction.
+
+    ``narrow`` registers are known to fit 32 bits, ``near`` ones to be so far from 0 and 2**64 that
+    a number can be added without a look at the result.
+    """
     d, table = f"r{insn.dst.n}", ALU64 if insn.width == 64 else ALU32
     dw = d if insn.dst.n in narrow else f"({d} & {_U32})"
     if isinstance(insn.src, Imm):
-        if insn.src.value < 0 and insn.op in (AluOp.ADD, AluOp.SUB):
-            opposite = AluOp.SUB if insn.op is AluOp.ADD else AluOp.ADD
+        value = insn.src.value if insn.op is AluOp.ADD else -insn.src.value
+        if insn.op in _SUMS and insn.width == 64 and insn.dst.n in near:
+            return f"{d} {'-' if value < 0 else '+'}= {abs(value)}"
+        if insn.op in _SUMS and insn.src.value < 0:
+            opposite = AluOp.ADD if value > 0 else AluOp.SUB
             return table[opposite].format(d=d, s=-insn.src.value, dw=dw, sw=-insn.src.value)
         s = sw = f"{insn.src.value & (1 << insn.width) - 1:#x}"
     else:

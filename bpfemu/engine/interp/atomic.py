@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bpfemu.engine.interp.mem import Place, place_source
+from bpfemu.engine.interp.mem import Place, place_source, state_word
 from bpfemu.isa.insn import Atomic
 from bpfemu.isa.ops import AtomicOp
 from bpfemu.machine.memory import VALID
@@ -44,12 +44,11 @@ def atomic_source(insn: Atomic, slot: int, place: Place) -> str:
     mask = (1 << 8 * size) - 1
     s = f"r{insn.reg.n}" if size == 8 else f"(r{insn.reg.n} & {mask:#x})"
     at = f"q{size}[i]"
-    valid = int.from_bytes(bytes([VALID]) * size, "little")
     body = ATOMIC[insn.op].format(at=at, s=s, r=f"r{insn.reg.n}", mask=hex(mask))
     address = f"r{insn.base.n} + {insn.offset} & 0xFFFFFFFFFFFFFFFF"
     return (
         f"{place_source(place, insn.base, insn.offset)}\n"
-        f"if i & {-place.reach | size - 1} or s{size}[i >> {shift}] != {valid:#x}:\n"
+        f"if i & {-place.reach | size - 1} or s{size}[i >> {shift}] != {state_word(VALID, size)}:\n"
         f" i = atomic({address}, {slot})\n"
         f"i >>= {shift}\n{body}"
     )

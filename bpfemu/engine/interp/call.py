@@ -27,20 +27,21 @@ from bpfemu.isa.insn import (
 )
 from bpfemu.machine.frame import FRAME_COUNT, STACK_SIZE, Frame
 from bpfemu.machine.gate import UNSET, Upcall
+from bpfemu.machine.machine import Machine
 from bpfemu.machine.memory import REDZONE, UNINIT
 from bpfemu.machine.probe import CallEvent
 from bpfemu.machine.stop import Fault, FaultKind, StopKind, Trap
 
 if TYPE_CHECKING:
+    from bpfemu.engine.interp.engine import InterpCode
     from bpfemu.engine.interp.run import InterpRun
 
-__all__ = ["HANDLERS", "Ended", "Handler", "Pending", "beyond", "enter", "leave"]
+__all__ = ["HANDLERS", "Ended", "Handler", "Pending", "Stacks", "beyond"]
 
 Handler: TypeAlias = Callable[[list[int], int], tuple[Slot, int]]
 
 _NEW_STACK: Final = bytes([UNINIT]) * STACK_SIZE
 _OLD_STACK: Final = bytes([REDZONE]) * STACK_SIZE
-_UNSET4: Final = (UNSET,) * 4
 _UNSET5: Final = (UNSET,) * 5
 
 
@@ -71,33 +72,49 @@ class Pending:
 # ---- frames -----------------------------------------------------------------------------
 
 
-def enter(run: InterpRun, slot: Slot, return_to: Slot, regs: list[int]) -> Slot:
-    """Open a frame for the subprogram at ``slot``: r1–r5 stay, the others are new."""
-    frames, stacks = run.frames, run.machine.stack
-    depth = len(frames)
-    if depth >= FRAME_COUNT or depth >= len(stacks):
-        detail = f"the call stack of {depth + 1} frames is too deep"
-        raise Trap(Fault(FaultKind.STACK_DEPTH, detail))
-    top = stacks[depth]
-    low = top - STACK_SIZE - run.machine.memory.base
-    run.machine.memory.shadow[low : low + STACK_SIZE] = _NEW_STACK
-    frames.append(Frame(top, return_to, run.code.subprog(slot), tuple(regs[6:10]), regs[10]))
-    regs[0] = UNSET
-    regs[6:10] = _UNSET4
-    regs[10] = top
-    return slot
+class Stacks:
+    """The frames of a run and the memory under them; frame objects are used again."""
 
+    def __init__(self, code: InterpCode, machine: Machine) -> None:
+        self._subprog = code.subprog
+        self._frames = machine.frames
+        self._shadow = machine.memory.shadow
+        self._unused: list[Frame] = []
+        base = machine.memory.base
+        tops = machine.stack[:FRAME_COUNT]
+        self._stacks = [(top, slice(top - STACK_SIZE - base, top - base)) for top in tops]
 
-def leave(run: InterpRun, regs: list[int]) -> Frame:
-    """Close the innermost frame: r6–r10 are the caller's again, r1–r5 nobody's."""
-    frame = run.frames.pop()
-    if run.frames:
-        low = frame.fp - STACK_SIZE - run.machine.memory.base
-        run.machine.memory.shadow[low : low + STACK_SIZE] = _OLD_STACK
-        regs[6:10] = frame.saved  # type: ignore[assignment]
+    def enter(self, slot: Slot, return_to: Slot, regs: list[int]) -> Slot:
+        """Open a frame for the subprogram at ``slot``: r1–r5 stay, the others are new."""
+        frames = self._frames
+        if len(frames) >= len(self._stacks):
+            detail = f"the call stack of {len(frames) + 1} frames is too deep"
+            raise Trap(Fault(FaultKind.STACK_DEPTH, detail))
+        top, stack = self._stacks[len(frames)]
+        self._shadow[stack] = _NEW_STACK
+        frame = self._unused.pop() if self._unused else Frame(0, 0, 0)
+        frame.fp = top
+        frame.return_to = return_to
+        frame.subprog = self._subprog(slot)
+        frame.saved = (regs[6], regs[7], regs[8], regs[9])
+        frame.caller_fp = regs[10]
+        frames.append(frame)
+        regs[0] = regs[6] = regs[7] = regs[8] = regs[9] = UNSET
+        regs[10] = top
+        return slot
+
+    def leave(self, regs: list[int]) -> Slot:
+        """Close the innermost frame: r6–r10 are the caller's again, r1–r5 nobody's."""
+        frames = self._frames
+        frame = frames.pop()
+        self._shadow[self._stacks[len(frames)][1]] = _OLD_STACK
+        regs[6], regs[7], regs[8], regs[9] = frame.saved
         regs[10] = frame.caller_fp
-    regs[1:6] = _UNSET5
-    return frame
+        regs[1] = regs[2] = regs[3] = regs[4] = regs[5] = UNSET
+        if frame.may_goto:
+            frame.may_goto.clear()
+        self._unused.append(frame)
+        return frame.return_to
 
 
 # ---- handlers ---------------------------------------------------------------------------
@@ -105,10 +122,10 @@ def leave(run: InterpRun, regs: list[int]) -> Frame:
 
 def _call_sub(run: InterpRun, pc: Slot, insn: Insn) -> Handler:
     assert isinstance(insn, CallSub)
-    target, after = run.code.inside(insn.target), pc + 1
+    target, after, enter = run.code.inside(insn.target), pc + 1, run.stacks.enter
 
     def step(regs: list[int], left: int) -> tuple[Slot, int]:
-        return enter(run, target, after, regs), left - 1
+        return enter(target, after, regs), left - 1
 
     return step
 
@@ -125,7 +142,7 @@ def _call_reg(run: InterpRun, pc: Slot, insn: Insn) -> Handler:
         if slot is None or not 0 <= slot < len(run.image.code):
             detail = f"call through r{reg}: no function starts at {addr:#x}"
             raise Trap(Fault(FaultKind.BAD_CALL, detail, addr=addr))
-        return enter(run, slot, after, regs), left - 1
+        return run.stacks.enter(slot, after, regs), left - 1
 
     return step
 
@@ -180,22 +197,22 @@ def _go_on(run: InterpRun, pending: Pending, result: int | None, regs: list[int]
         return pending.pc + 1
     run.pending.append(pending)
     regs[1:6] = (*args, *_UNSET5)[:5]
-    return enter(run, run.code.inside(slot), -1, regs)
+    return run.stacks.enter(run.code.inside(slot), -1, regs)
 
 
 def _exit(run: InterpRun, pc: Slot, insn: Insn) -> Handler:
-    frames, pending, machine = run.frames, run.pending, run.machine
+    frames, pending, machine, leave = run.frames, run.pending, run.machine, run.stacks.leave
 
     def step(regs: list[int], left: int) -> tuple[Slot, int]:
         if frames[-1].return_to >= 0:
-            return leave(run, regs).return_to, left - 1
+            return leave(regs), left - 1
         result = regs[0]
         if result is None:
             unreadable(0)
         if not pending or pending[-1].depth != len(frames) - 1:
             kind = StopKind.THROW if run.thrown else StopKind.EXIT
             raise Ended(kind, result, left - 1)
-        leave(run, regs)
+        leave(regs)
         waiting = pending.pop()
         run.at = waiting.pc, left - 1
         machine.insns = run.origin - left + 1

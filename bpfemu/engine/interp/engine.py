@@ -93,7 +93,7 @@ class InterpCode:
         m = machine.memory
         return {
             **{"q8": m.q, "q4": m.d, "q2": m.h, "q1": m.b},
-            **{"s8": m.shq, "s4": m.shd, "s2": m.shh, "s1": m.shb},
+            **{"s8": m.shf8, "s4": m.shf4, "s2": m.shh, "s1": m.shb},
             **{"load": access.load, "store": access.store, "atomic": access.atomic},
             "cast": machine.gate.arena_cast,
         }

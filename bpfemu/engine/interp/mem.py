@@ -14,13 +14,22 @@ one indexing of a memory view.  Anything else goes to ``load`` and ``store``
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.isa.insn import Imm, Load, Reg, Store
 from bpfemu.machine.memory import ITER, READ_ONLY, UNINIT, VALID, LoadKind
 
-__all__ = ["LOAD_STATES", "Place", "load_source", "place_source", "store_source"]
+__all__ = [
+    "FORGIVING",
+    "LOAD_STATES",
+    "Place",
+    "load_source",
+    "place_source",
+    "state_word",
+    "store_source",
+]
 
 _U64: Final = "0xFFFFFFFFFFFFFFFF"
 _SHIFT: Final = {8: 3, 4: 2, 2: 1, 1: 0}
@@ -37,6 +46,9 @@ LOAD_STATES: Final[dict[LoadKind, tuple[int, ...]]] = {
     LoadKind.ARENA: (VALID,),
 }
 """Shadow states that need no closer look, the likeliest first."""
+
+FORGIVING: Final = frozenset({LoadKind.PROBE, LoadKind.ARENA})
+"""Accesses of these kinds go on where others fault."""
 
 assert set(LOAD_STATES) == set(LoadKind), set(LoadKind) - set(LOAD_STATES)
 
@@ -67,14 +79,23 @@ def _index(size: int) -> str:
     return f"i := i >> {_SHIFT[size]}" if size > 1 else "i"
 
 
-def _word(state: int, size: int) -> str:
-    return hex(int.from_bytes(bytes([state]) * size, "little"))
+def state_word(state: int, size: int) -> str:
+    """``size`` bytes of a state as the shadow views show them: wide ones are floating-point.
+
+    Python compares two of those faster than two integers beyond 30 bits; different states make
+    different numbers, none of them NaN.
+    """
+    word = bytes([state]) * size
+    if size < 4:
+        return hex(int.from_bytes(word, "little"))
+    (number,) = struct.unpack("<d" if size == 8 else "<f", word)
+    return repr(number)
 
 
 def load_source(insn: Load, slot: int, kind: LoadKind, place: Place) -> str:
     """The text of one load at ``slot``."""
     d, size = f"r{insn.dst.n}", insn.size
-    states = [_word(state, size) for state in LOAD_STATES[kind]]
+    states = [state_word(state, size) for state in LOAD_STATES[kind]]
     look = f"s{size}[{_index(size)}]"
     refused = f"{look} != {states[0]}"
     if len(states) > 1:
@@ -108,10 +129,10 @@ def store_source(
         value = f"r{insn.src.n}"
         if size < 8 and not (size == 4 and insn.src.n in narrow):
             value += f" & {mask:#x}"
-    valid, look = _word(VALID, size), f"s{size}[{_index(size)}]"
+    valid, look = state_word(VALID, size), f"s{size}[{_index(size)}]"
     refused, mark = f"{look} != {valid}", ""
     if kind in (LoadKind.STACK, LoadKind.UNKNOWN):
-        refused = f"(t := {look}) != {valid} and t != {_word(UNINIT, size)}"
+        refused = f"(t := {look}) != {valid} and t != {state_word(UNINIT, size)}"
         mark = f"\n if t != {valid}: s{size}[i] = {valid}"
     return (
         f"{place_source(place, insn.base, insn.offset)}\n"

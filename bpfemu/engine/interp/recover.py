@@ -39,12 +39,7 @@ def recover(
         if name in values:
             value = values[name]
             regs[reg] = UNSET if value is None else value & U64
-    left: int = values["left"]
-    if block.round_size:
-        left %= block.round_size
-        left += values.get("spare", 0) + block.round_size
-        left += values["rounds"].__length_hint__() * block.round_size
-    return node, left - node.before
+    return node, block.loop.left_in(values, node.before)
 
 
 def read_before_write(image: ProgramImage, pc: Slot, regs: list[int]) -> int | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bpfemu.engine.interp.access import Access, unreadable
 from bpfemu.engine.interp.alu import FUNCTIONS
-from bpfemu.engine.interp.call import HANDLERS, Ended, Handler, Pending, beyond, enter
+from bpfemu.engine.interp.call import HANDLERS, Ended, Handler, Pending, Stacks, beyond
 from bpfemu.engine.interp.observe import Watch
 from bpfemu.engine.interp.recover import call_chain, complete, read_before_write, recover, way_to
 from bpfemu.engine.interp.source import PATH_LIMIT, Block, is_straight
@@ -59,6 +59,8 @@ class InterpRun:
         self.access = Access(code.image, machine.memory)
         self.regs: list[int] = [UNSET] * 11
         self.frames: list[Frame] = []
+        machine.frames = self.frames
+        self.stacks = Stacks(code, machine)
         self.pending: list[Pending] = []
         self.stop: Stop | None = None
         self.thrown = False
@@ -73,9 +75,8 @@ class InterpRun:
         self._tables: dict[frozenset[Slot], list[Handler | None]] = {}
         self._steps: list[Handler | None] = [None] * (len(code.image.code) + 1)
         self._hot: set[tuple[Slot, frozenset[Slot]]] = set()
-        machine.frames = self.frames
         self.regs[1 : 1 + len(args)] = [arg & U64 for arg in args]
-        self.pc = enter(self, entry, -1, self.regs)
+        self.pc = self.stacks.enter(entry, -1, self.regs)
 
     @property
     def insns(self) -> int:
@@ -270,7 +271,8 @@ class InterpRun:
         self._abandon()
         self.frames.clear()
         self.regs[1:6] = [cookie & U64, UNSET, UNSET, UNSET, UNSET]
-        self.pc = enter(self, self.code.inside(self.image.exception_callback), -1, self.regs)
+        handler = self.code.inside(self.image.exception_callback)
+        self.pc = self.stacks.enter(handler, -1, self.regs)
         return None
 
     def _faulted(self, fault: Fault) -> Stop:

@@ -21,15 +21,15 @@ which one it was (:mod:`bpfemu.engine.interp.recover`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from bpfemu.engine.interp.alu import alu_source, is_narrow, swap_source
 from bpfemu.engine.interp.atomic import atomic_source
 from bpfemu.engine.interp.jump import condition
-from bpfemu.engine.interp.mem import Place, load_source, store_source
+from bpfemu.engine.interp.mem import FORGIVING, Place, load_source, store_source
 from bpfemu.engine.interp.operands import reads_of, writes_of
 from bpfemu.isa.insn import (
     AddrSpaceCast,
@@ -39,11 +39,12 @@ from bpfemu.isa.insn import (
     Jump,
     Load,
     LoadImm64,
+    Reg,
     Slot,
     Store,
     Swap,
 )
-from bpfemu.isa.ops import JmpOp
+from bpfemu.isa.ops import AluOp, JmpOp
 from bpfemu.machine.memory import LoadKind
 
 __all__ = ["BOUND", "PATH_LIMIT", "STRAIGHT", "Block", "Facts", "Node", "is_straight", "make_block"]
@@ -80,13 +81,50 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """How a function counts: ``size`` instructions for each round of its loop, 0 without one.
+
+    ``extra`` is how much longer the longest way out is; where rounds are ``uneven`` the shorter
+    ones put what they lack into ``spare``.
+    """
+
+    size: int  # instructions
+    extra: int  # instructions
+    uneven: bool
+
+    def opening(self) -> list[str]:
+        """The lines before the body."""
+        lines = [f" left -= {self.extra}"] if self.extra else []
+        lines.append(f" rounds = repeat(None, left // {self.size})")
+        if self.uneven:
+            lines.append(" spare = 0")
+        return [*lines, " for _ in rounds:"]
+
+    def left(self, count: int) -> str:
+        """What is left after ``count`` instructions of a round, as text."""
+        if not self.size:
+            return f"left - {count}"
+        lack = self.size + self.extra - count
+        text = f"rounds.__length_hint__() * {self.size} + left % {self.size}"
+        return text + (" + spare" if self.uneven else "") + (f" + {lack}" if lack else "")
+
+    def left_in(self, values: Mapping[str, Any], count: int) -> int:
+        """The same from the function's locals."""
+        left: int = values["left"]
+        if self.size and "rounds" in values:
+            left = left % self.size + self.size + self.extra + values.get("spare", 0)
+            left += values["rounds"].__length_hint__() * self.size
+        return left - count
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """A compiled function.  ``round_size`` is the longest way round its loop, 0 without one."""
+    """A compiled function."""
 
     head: Slot
     code: CodeType
     bound: tuple[str, ...]  # the defaults it takes, in order
-    round_size: int  # instructions
+    loop: Loop
     nodes: tuple[Node | None, ...]  # by line
     exits: dict[Slot, Node]  # the last instruction before leaving for a slot
     source: str
@@ -126,7 +164,9 @@ def make_block(facts: Facts, head: Slot, *, tree: bool = False, single: bool = F
     ends at the first one.
     """
     writer = _Writer(facts, head, 1 if single else PATH_LIMIT, 0 if single else int(tree) + 1)
-    writer.follow(head, _Way(0, None, frozenset(), frozenset({10}), frozenset()), 0)
+    writer.follow(
+        head, _Way(0, None, frozenset(), frozenset({10}), frozenset(), frozenset({10})), 0
+    )
     return writer.finish()
 
 
@@ -139,6 +179,7 @@ class _Way:
     written: frozenset[int]
     sure: frozenset[int]  # registers that surely hold a number
     narrow: frozenset[int]  # registers that surely fit 32 bits
+    near: frozenset[int]  # registers that surely point near the arena: adding a number is exact
 
 
 @dataclass(slots=True)
@@ -161,7 +202,7 @@ class _Writer:
             self.total += 1
             self._check_read(insn, node, way, depth)
             sure = way.sure.union(reads_of(insn))
-            after = _Way(way.count + 1, node, way.written, sure, way.narrow)
+            after = _Way(way.count + 1, node, way.written, sure, way.narrow, way.near)
             if isinstance(insn, Jump):
                 if insn.op is not JmpOp.JA:
                     self._branch(insn, node, way, after, depth)
@@ -172,8 +213,8 @@ class _Writer:
                     slot = insn.target
                 way = after
             else:
-                self._put(depth, self._text(insn, slot, way.narrow), node)
-                way = _moved_on(insn, after)
+                self._put(depth, self._text(insn, slot, way), node)
+                way = _moved_on(insn, after, self.facts, slot)
                 self.written |= way.written
                 slot += 2 if isinstance(insn, LoadImm64) else 1
         return self._leave(slot, way, depth)
@@ -218,11 +259,11 @@ class _Writer:
             inner = len(line) - len(line.lstrip(" "))
             self.lines.append((depth + inner, line.lstrip(" "), node))
 
-    def _text(self, insn: Insn, slot: Slot, narrow: frozenset[int]) -> str:
-        place = self.facts.place
+    def _text(self, insn: Insn, slot: Slot, way: _Way) -> str:
+        place, narrow = self.facts.place, way.narrow
         match insn:
             case Alu():
-                return alu_source(insn, narrow)
+                return alu_source(insn, narrow, way.near)
             case Swap():
                 return swap_source(insn)
             case Load():
@@ -243,60 +284,56 @@ class _Writer:
     def finish(self) -> Block:
         """Head, body, ways out."""
         rounds = [line.count for _, line, _ in self.lines if isinstance(line, _Again)]
-        size = max(line.count for _, line, _ in self.lines if not isinstance(line, str))
-        size = size if rounds else 0
-        uneven = any(count != size for count in rounds)
+        longest = max(line.count for _, line, _ in self.lines if not isinstance(line, str))
+        size = max(rounds, default=0)
+        loop = Loop(size, longest - size, any(count != size for count in rounds))
         taken = sorted(self.needed | self.written if rounds else self.needed)
         head = [" " + "; ".join(f"r{n} = r[{n}]" for n in taken)] if taken else []
+        tail = []
         if rounds:
-            head.append(f" rounds = repeat(None, left // {size})")
-            if uneven:
-                head.append(" spare = 0")
-            head.append(" for _ in rounds:")
-        body, nodes = self._body(size, uneven)
-        tail = [f" {_back(self.written)}return {self.head}, {_rest(size, uneven)}"]
-        lines = [*head, *body, *(tail if rounds else ())]
-        text = "\n".join(lines)
+            head += loop.opening()
+            tail = [f" {_back(self.written)}return {self.head}, {loop.left(size)}"]
+        body = [line for line, _ in self._body(loop)]
+        text = "\n".join([*head, *body, *tail])
         bound = tuple(name for name in BOUND if f"{name}[" in text or f"{name}(" in text)
         first = "def block(r, left" + "".join(f", {name}={name}" for name in bound) + "):"
-        return Block(
-            self.head,
-            _compile(f"{first}\n{text}\n"),
-            bound,
-            size,
-            (None, *([None] * (len(head) + 1)), *nodes, None),
-            self.exits,
-            f"{first}\n{text}\n",
-        )
+        source = f"{first}\n{text}\n"
+        before = (None,) * (len(head) + 2)
+        nodes = (*before, *(node for _, node in self._body(loop)), None)
+        return Block(self.head, _compile(source), bound, loop, nodes, self.exits, source)
 
-    def _body(self, size: int, uneven: bool) -> tuple[list[str], list[Node]]:
-        lines: list[str] = []
-        nodes: list[Node] = []
-        indent = 2 if size else 1
+    def _body(self, loop: Loop) -> Iterator[tuple[str, Node]]:
+        indent = 2 if loop.size else 1
         for depth, line, node in self.lines:
             if isinstance(line, _Again):
-                lack = size - line.count
+                lack = loop.size - line.count
                 line = f"spare += {lack}; continue" if lack else "continue"
             elif isinstance(line, _Leave):
-                regs = self.written if size else line.written
-                line = f"{_back(regs)}return {line.target}, {_left(line.count, size, uneven)}"
-            lines.append(" " * (indent + depth) + line)
-            nodes.append(node)
-        return lines, nodes
+                regs = self.written if loop.size else line.written
+                line = f"{_back(regs)}return {line.target}, {loop.left(line.count)}"
+            yield " " * (indent + depth) + line, node
 
 
-def _moved_on(insn: Insn, way: _Way) -> _Way:
-    """The way after a straight-line instruction: what is written, what is known to be narrow."""
+def _moved_on(insn: Insn, way: _Way, facts: Facts, slot: Slot) -> _Way:
+    """The way after a straight-line instruction: what is written, what is known of registers."""
+    near = way.near
+    if isinstance(insn, Load | Store | Atomic) and facts.loads[slot] not in FORGIVING:
+        near |= {insn.base.n}  # or the access would not have come back
     reg = writes_of(insn)
     if reg is None:
-        return way
-    return _Way(
-        way.count,
-        way.node,
-        way.written | {reg},
-        way.sure | {reg},
-        way.narrow | {reg} if _is_narrow(insn, way.narrow) else way.narrow - {reg},
-    )
+        return _Way(way.count, way.node, way.written, way.sure, way.narrow, near)
+    narrow = way.narrow | {reg} if _is_narrow(insn, way.narrow) else way.narrow - {reg}
+    near = near | {reg} if _is_near(insn, near, facts.place) else near - {reg}
+    return _Way(way.count, way.node, way.written | {reg}, way.sure | {reg}, narrow, near)
+
+
+def _is_near(insn: Insn, near: frozenset[int], place: Place) -> bool:
+    match insn:
+        case Alu(op=AluOp.MOV, width=64, src=Reg(n)):
+            return n in near
+        case LoadImm64(value=value):
+            return 0 <= value - place.base < place.reach
+    return False
 
 
 def _is_narrow(insn: Insn, narrow: frozenset[int]) -> bool:
@@ -316,18 +353,6 @@ def _is_narrow(insn: Insn, narrow: frozenset[int]) -> bool:
 
 def _back(regs: frozenset[int] | set[int]) -> str:
     return "".join(f"r[{n}] = r{n}; " for n in sorted(regs))
-
-
-def _left(count: int, size: int, uneven: bool) -> str:
-    """What is left after ``count`` instructions of a round of ``size``."""
-    if not size:
-        return f"left - {count}"
-    lack = f" + {size - count}" if size > count else ""
-    return f"rounds.__length_hint__() * {size} + {_rest(size, uneven)}{lack}"
-
-
-def _rest(size: int, uneven: bool) -> str:
-    return f"left % {size}" + (" + spare" if uneven else "")
 
 
 def _compile(source: str) -> CodeType:
