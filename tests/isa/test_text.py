@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import struct
 import subprocess
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from bpfemu.isa.insn import (
 from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp, Pseudo, SwapOp
 from bpfemu.isa.text import LOSSLESS_NAMES, Names, assemble, disassemble, render
 from tests.builders.insns import codes
+from tests.builders.text_object import text_object
 from tests.isa.forms import FORMS
 
 LLVM_OBJDUMP = shutil.which("llvm-objdump-19") or shutil.which("llvm-objdump")
@@ -108,25 +108,6 @@ def test_lossless_text_shows_what_the_kernel_leaves_out() -> None:
 # --- llvm-objdump ----------------------------------------------------------------------------
 
 
-def _elf_with_text(code: bytes) -> bytes:
-    """The smallest relocatable BPF object: null section, .text, names."""
-    names = b"\0.text\0.shstrtab\0"
-    sections = [
-        (0, 0, 0, 0, 0),
-        (1, 1, 6, 64, len(code)),  # SHT_PROGBITS, alloc + exec
-        (7, 3, 0, 64 + len(code), len(names)),  # SHT_STRTAB
-    ]
-    table = b"".join(
-        struct.pack("<IIQQQQIIQQ", name, kind, flags, 0, offset, size, 0, 0, 8, 0)
-        for name, kind, flags, offset, size in sections
-    )
-    padding = bytes(-(64 + len(code) + len(names)) % 8)
-    where = 64 + len(code) + len(names) + len(padding)
-    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
-    head = struct.pack("<HHIQQQIHHHHHH", 1, 247, 1, 0, 0, where, 0, 64, 0, 0, 64, 3, 2)
-    return ident + head + code + names + padding + table
-
-
 def _llvm_knows(insn: Insn) -> bool:
     """LLVM 19 prints no source field of calls and no offset of indexed packet loads.
 
@@ -150,7 +131,7 @@ def test_llvm_objdump_reads_our_bytes_as_we_do(tmp_path: Path) -> None:
         for i, insn in enumerate(jumps)
     ]
     path = tmp_path / "forms.o"
-    path.write_bytes(_elf_with_text(encode(code)))
+    path.write_bytes(text_object(encode(code)))
 
     command = [LLVM_OBJDUMP, "-d", "--mcpu=v4", "--no-show-raw-insn", str(path)]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
