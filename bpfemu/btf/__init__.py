@@ -1,8 +1,8 @@
 """Vocabulary: what a C type is, in BTF.
 
 ``Btf.open(path)`` and ``Btf.parse(data)`` read, ``BtfBuilder`` writes, ``kinds`` are the types;
-``render``, ``compat`` and ``check`` are modules of their own.  The names below are imported when
-first used: a run that never writes BTF pays nothing for it.
+``encode``, ``render``, ``compat`` and ``check`` are modules of their own.  The names below are
+imported when first used: a run that never writes BTF pays nothing for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bpfemu.btf.encode import BtfBuilder, encode
+    from bpfemu.btf.encode import BtfBuilder
     from bpfemu.btf.kinds import (
         Array,
         Const,
@@ -73,10 +73,9 @@ __all__ = [
     "Var",
     "Void",
     "Volatile",
-    "encode",
 ]
 
-_HOME: Final = {"Btf": "types", "BtfBuilder": "encode", "MemberAt": "types", "encode": "encode"}
+_HOME: Final = {"Btf": "types", "BtfBuilder": "encode", "MemberAt": "types"}
 
 
 def __getattr__(name: str) -> object:

@@ -20,6 +20,7 @@ from bpfemu.btf.types import Btf
 __all__ = ["BodyWriter"]
 
 _PADS: Final = ((64, "long"), (32, "int"), (16, "short"), (8, "char"))  # bits, type
+_LONG_GAP: Final = 64 * 64  # bits; longer ones become an array
 _MODES: Final = {1: "QI", 2: "HI", 4: "SI", 8: "DI"}  # GCC's names of integer sizes
 _NESTING: Final = 64
 _MOST_LINES: Final = 1 << 16  # of one declaration, bodies inside it included
@@ -159,8 +160,13 @@ def _attribute(tag: k.TypeTag) -> str:
 
 
 def _gap(start: int, end: int) -> Iterator[str]:
-    """Yield unnamed bitfields that fill the bits from ``start`` to ``end``."""
+    """Yield unnamed bitfields that fill the bits from ``start`` to ``end``, or one long array."""
     while start < end:
+        if start % 8 == 0 and end - start > _LONG_GAP:
+            count = (end - start) // 8
+            yield f"char __padding_{start // 8}[{count}];"
+            start += 8 * count
+            continue
         odd = -start % 8 or 8
         fitting = (pad for pad in _PADS if start % pad[0] == 0 and start + pad[0] <= end)
         bits, name = next(fitting, (min(odd, end - start), "char"))
