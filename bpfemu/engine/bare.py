@@ -6,7 +6,6 @@ For conformance cases, benchmarks and tests of engines: r1 points at the memory,
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.image import ProgramImage, Subprog
@@ -18,6 +17,7 @@ from bpfemu.machine.machine import CODE_BASE, DEFAULT_BUDGET, Machine, code_addr
 from bpfemu.machine.memory import UNINIT, LoadKind, Memory, RegionKind
 from bpfemu.machine.probe import Probe
 from bpfemu.machine.stop import Fault, FaultKind, Trap
+from bpfemu.record import dataclass
 
 __all__ = ["BARE_BASE", "BARE_SIZE", "Bare", "BareGate", "bare_image", "bare_machine"]
 
@@ -27,15 +27,23 @@ MAY_GOTO_LIMIT: Final = 8_388_608  # BPF_MAX_LOOPS, as on JITs without timing
 
 
 class BareGate:
-    """The gate of a machine without a kernel: every call is a fault."""
+    """The gate of a machine without a kernel: every call is a fault.
+
+    Legacy packet loads read ``packet``, network byte order; without one nothing is in bounds.
+    """
+
+    def __init__(self, packet: bytes = b"") -> None:
+        self.packet = packet
 
     def call(self, target: int, pc: Slot, regs: list[int]) -> Upcall | None:
         """There is nobody to call."""
         raise Trap(Fault(FaultKind.BAD_CALL, "a call out of a program that runs without a kernel"))
 
     def packet_load(self, size: int, offset: int, pc: Slot, regs: list[int]) -> None:
-        """There is no packet, so every access is out of its bounds."""
-        raise ProgramExit(0)
+        """Out of bounds ends the program with 0."""
+        if not 0 <= offset <= len(self.packet) - size:
+            raise ProgramExit(0)
+        regs[0] = int.from_bytes(self.packet[offset : offset + size], "big")
 
     def may_goto(self, counters: dict[str, int]) -> bool:
         """Leave after 8,388,608 rounds."""

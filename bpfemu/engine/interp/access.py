@@ -5,7 +5,6 @@ Generated functions come here when an access is not plainly allowed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from bpfemu.engine.interp.mem import FORGIVING
@@ -14,6 +13,7 @@ from bpfemu.isa.insn import Atomic, Insn, Load, Slot, Store
 from bpfemu.isa.ops import AtomicOp
 from bpfemu.machine.memory import READ, U64, WRITE, LoadKind, Memory
 from bpfemu.machine.stop import Fault, FaultKind, Finding, Trap
+from bpfemu.record import dataclass, field
 
 __all__ = ["USER_END", "VSYSCALL", "Access", "unreadable"]
 

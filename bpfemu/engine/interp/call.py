@@ -9,7 +9,6 @@ the program is a generator, kept in ``pending`` until its callback has come to i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
 from bpfemu.engine.interp.access import unreadable
@@ -31,6 +30,7 @@ from bpfemu.machine.machine import Machine
 from bpfemu.machine.memory import REDZONE, UNINIT
 from bpfemu.machine.probe import CallEvent
 from bpfemu.machine.stop import Fault, FaultKind, StopKind, Trap
+from bpfemu.record import dataclass
 
 if TYPE_CHECKING:
     from bpfemu.engine.interp.engine import InterpCode

@@ -15,11 +15,11 @@ one indexing of a memory view.  Anything else goes to ``load`` and ``store``
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.isa.insn import Imm, Load, Reg, Store
 from bpfemu.machine.memory import ITER, READ_ONLY, UNINIT, VALID, LoadKind
+from bpfemu.record import dataclass
 
 __all__ = [
     "FORGIVING",

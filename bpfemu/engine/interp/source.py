@@ -22,7 +22,6 @@ which one it was (:mod:`bpfemu.engine.interp.recover`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -46,6 +45,7 @@ from bpfemu.isa.insn import (
 )
 from bpfemu.isa.ops import AluOp, JmpOp
 from bpfemu.machine.memory import LoadKind
+from bpfemu.record import dataclass, field
 
 __all__ = ["BOUND", "PATH_LIMIT", "STRAIGHT", "Block", "Facts", "Node", "is_straight", "make_block"]
 
