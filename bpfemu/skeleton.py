@@ -84,6 +84,7 @@ class Skeleton:
 
     def __init__(self, obj: BpfObject, options: Options) -> None:
         self.session = Session(obj, options)
+        self.object = obj
         self.loaded = False
         entries = [f for f in obj.functions if f.section != ".text"]
         self.progs = Names("program", {f.name: ProgView(self, f) for f in entries})
@@ -91,10 +92,6 @@ class Skeleton:
         self._data = {_attribute(section.name): section for section in obj.data}
         self._views = {name: DataView(self, section) for name, section in self._data.items()}
 
-    @property
-    def object(self) -> BpfObject:
-        """What the file says."""
-        return self.session.object
 
     def __getattr__(self, name: str) -> Any:
         views = self.__dict__.get("_views", {})
@@ -107,7 +104,7 @@ class Skeleton:
     def __enter__(self) -> Skeleton:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: Any) -> None:
         self.destroy()
 
     def load(self) -> Skeleton:

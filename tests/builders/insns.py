@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import strategies as st
 
 from bpfemu.isa.insn import (
@@ -28,6 +26,7 @@ from bpfemu.isa.insn import (
     Tail,
 )
 from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp, Pseudo, SwapOp
+from bpfemu.record import replace
 
 __all__ = ["codes", "insns", "regs", "s16", "s32", "u64"]
 

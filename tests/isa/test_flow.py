@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 
@@ -24,6 +22,7 @@ from bpfemu.isa.flow import (
     successors,
 )
 from bpfemu.isa.insn import CallSub, Insn, Jump, MayGoto
+from bpfemu.record import replace
 from tests.builders.asm import prog
 from tests.builders.insns import codes
 
