@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bpfemu.errors import InputError
+from bpfemu.record import dataclass
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bpfemu.isa.insn import Insn
 from bpfemu.machine.memory import LoadKind
 from bpfemu.object import MapDef
+from bpfemu.record import dataclass, field
 
 if TYPE_CHECKING:
     from bpfemu.btf import Btf

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
 
 from bpfemu.machine.stop import Fault, Finding, Site, Stop, StopKind
+from bpfemu.record import dataclass, field
 
 __all__ = ["CacheStats", "IterReport", "Leak", "Outcome", "Record", "errno_name"]
 

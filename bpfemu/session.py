@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bpfemu.errors import InputError
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.profile import DEFAULT_PROFILE, KernelProfile, find_profile
+from bpfemu.record import dataclass, field
 
 if TYPE_CHECKING:
     from bpfemu.bind import BindOptions

@@ -15,12 +15,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from bpfemu.errors import InputError
 from bpfemu.machine.stop import FaultKind, StopKind
 from bpfemu.outcome import Outcome, errno_name
+from bpfemu.record import dataclass
 
 __all__ = ["Expectation", "Verdict", "judge", "read_expectation"]
 

@@ -6,11 +6,11 @@ Pointers have 8 bytes, as on the BPF target and on every 64-bit kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bpfemu.btf import kinds as k
 from bpfemu.btf.parse import bad
+from bpfemu.record import dataclass
 
 if TYPE_CHECKING:
     from bpfemu.btf.types import Btf

@@ -17,11 +17,11 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from bpfemu.btf import kinds as k
 from bpfemu.errors import ObjectError
+from bpfemu.record import dataclass
 
 __all__ = [
     "HEADER_SIZE",

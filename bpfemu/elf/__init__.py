@@ -7,11 +7,11 @@ file is an :class:`ObjectError` that names the file, the section, the byte and t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from errno import EFBIG, ENOENT
 from typing import TYPE_CHECKING, Final
 
 from bpfemu.errors import InputError, ObjectError
+from bpfemu.record import dataclass, field
 
 if TYPE_CHECKING:
     from bpfemu.btf import Btf

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from errno import EINVAL, ENOTSUP
 from typing import Final
 
 from bpfemu.btf import Btf
 from bpfemu.elf.reader import ElfFile, ElfSection
 from bpfemu.errors import ObjectError
+from bpfemu.record import dataclass, field
 
 __all__ = ["BtfExt", "CoreRecord", "LineRecord", "parse_btf_ext"]
 

@@ -8,7 +8,6 @@ an enum whose one value is ``n``, ``__array(values, ...)`` an array of pointers 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from errno import EINVAL, ENOENT, ENOTSUP, EOPNOTSUPP, ESRCH
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from bpfemu.btf import kinds as k
 from bpfemu.elf.reader import LIBBPF_RELOC, ElfFile, ElfReloc, ElfSection
 from bpfemu.errors import ObjectError
 from bpfemu.object import MapDef
+from bpfemu.record import replace
 
 __all__ = ["read_maps", "read_struct_ops"]
 

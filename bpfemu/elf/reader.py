@@ -8,11 +8,11 @@ hostile file costs no more than its bytes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from errno import ENOENT
 from typing import Any, Final
 
 from bpfemu.errors import ObjectError
+from bpfemu.record import dataclass, field
 
 __all__ = [
     "LIBBPF_ENDIAN",

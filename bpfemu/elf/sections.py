@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from errno import ENOTSUP
 from typing import Final
 
@@ -18,6 +17,7 @@ from bpfemu.elf.reader import (
     ElfSection,
 )
 from bpfemu.errors import ObjectError
+from bpfemu.record import dataclass
 
 __all__ = ["SectionKind", "classify", "read_license", "read_version", "refuse_legacy"]
 

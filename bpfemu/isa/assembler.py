@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from errno import EINVAL
 from functools import cache
 from typing import NoReturn, TypeAlias
@@ -47,6 +46,7 @@ from bpfemu.isa.insn import (
     Tail,
 )
 from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp, Pseudo, SwapOp
+from bpfemu.record import dataclass, field
 
 __all__ = ["assemble_text"]
 

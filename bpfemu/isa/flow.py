@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from errno import EINVAL
 
 from bpfemu.errors import DecodeError
 from bpfemu.isa.insn import CallSub, Exit, Insn, Jump, LoadImm64, MayGoto, Slot, Tail
 from bpfemu.isa.ops import JmpOp, Pseudo
+from bpfemu.record import dataclass
 
 __all__ = [
     "Block",

@@ -7,10 +7,10 @@ half of a 64-bit immediate load is present as :class:`Tail`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp, Pseudo, SwapOp
+from bpfemu.record import dataclass
 
 __all__ = [
     "AddrSpaceCast",

@@ -8,7 +8,6 @@ comes from a :class:`Names`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
 from bpfemu.isa.encoding import opcode_of
@@ -34,6 +33,7 @@ from bpfemu.isa.insn import (
     Tail,
 )
 from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp, Pseudo
+from bpfemu.record import dataclass
 
 __all__ = [
     "KERNEL_NAMES",

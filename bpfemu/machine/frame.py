@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from bpfemu.machine.gate import UNSET
+from bpfemu.record import dataclass, field
 
 __all__ = ["FRAME_COUNT", "STACK_SIZE", "Frame"]
 

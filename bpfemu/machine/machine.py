@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from bpfemu.machine.frame import Frame
 from bpfemu.machine.gate import CallGate
 from bpfemu.machine.memory import Memory
 from bpfemu.machine.probe import Probe
+from bpfemu.record import dataclass, field
 
 __all__ = ["CODE_BASE", "DEFAULT_BUDGET", "Machine", "code_address"]
 

@@ -19,11 +19,11 @@ import mmap
 import sys
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.errors import InputError, InternalError
 from bpfemu.machine.stop import Fault, FaultKind, Site, Trap
+from bpfemu.record import dataclass
 
 __all__ = [
     "ITER",

@@ -6,7 +6,6 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +16,7 @@ from bpfemu.proto.marks import HelperMark, KfuncMark, MapMark, ProgMark
 from bpfemu.proto.profile import KernelProfile
 from bpfemu.proto.spec import HelperSpec, KfuncSpec, read_helper, read_kfunc
 from bpfemu.proto.types import Struct
+from bpfemu.record import dataclass, field
 
 __all__ = ["Catalog", "check_iterator"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any, ForwardRef, TypeAlias, get_args, get_origin
 
 from bpfemu.errors import DeclarationError
 from bpfemu.proto.decl import Array, Bits, Const, Enumeration, Note
 from bpfemu.proto.types import Ptr, Scalar, Struct, void
+from bpfemu.record import dataclass, field, replace
 
 __all__ = [
     "ArrayType",

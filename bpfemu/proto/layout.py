@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
 
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
@@ -18,6 +17,7 @@ from bpfemu.proto.ctype import (
     ctype_of,
 )
 from bpfemu.proto.types import Struct
+from bpfemu.record import dataclass, replace
 
 __all__ = [
     "ArrayType",

@@ -8,10 +8,10 @@ design of 6.18.33.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.errors import InputError
+from bpfemu.record import dataclass
 
 __all__ = ["DEFAULT_PROFILE", "PROFILES", "KernelProfile", "find_profile"]
 

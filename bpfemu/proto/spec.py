@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, get_origin
 
 from bpfemu.errors import DeclarationError
@@ -12,6 +11,7 @@ from bpfemu.proto.layout import CType, IntType, PtrType, StructType, VoidType, c
 from bpfemu.proto.marks import HelperMark, KfuncMark
 from bpfemu.proto.services import SERVICES
 from bpfemu.proto.types import Callback, MapPtr, Ptr
+from bpfemu.record import dataclass
 
 __all__ = ["HelperSpec", "KfuncSpec", "Param", "read_helper", "read_kfunc"]
 
