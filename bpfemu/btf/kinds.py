@@ -6,9 +6,10 @@ those of the kernel's ``include/uapi/linux/btf.h``; sizes are in bytes unless a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import ClassVar, Final, TypeAlias
+
+from bpfemu.record import dataclass
 
 __all__ = [
     "KINDS",

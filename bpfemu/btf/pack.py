@@ -14,7 +14,7 @@ from typing import Final
 from bpfemu.btf import kinds as k
 from bpfemu.btf.spelling import type_name
 from bpfemu.btf.types import Btf
-from bpfemu.btf.values import FLOATS, byte_order, is_char, variables_of
+from bpfemu.btf.values import FLOATS, WIDEST, byte_order, is_char, variables_of
 from bpfemu.errors import InputError
 
 __all__ = ["python_to_bytes"]
@@ -31,7 +31,8 @@ def python_to_bytes(btf: Btf, id: int, value: object, path: str = "") -> bytes:
 
 
 def _wrong(path: str, value: object, rule: str) -> InputError:
-    text = repr(value)
+    wide = isinstance(value, int) and value.bit_length() > 8 * WIDEST
+    text = hex(value) if wide else repr(value)
     shown = text if len(text) <= 60 else text[:57] + "..."
     return InputError(f"{path or 'value'}: {shown}: {rule}", errno=errno.EINVAL)
 
@@ -47,6 +48,8 @@ class _Packer:
         if isinstance(value, bytes | bytearray | memoryview):
             return self._raw(id, bytes(value), size, path)
         match found:
+            case k.Int() | k.Enum() | k.Enum64() | k.Float() if size > WIDEST:
+                raise _wrong(path, value, f"a number of {size} bytes takes bytes")
             case k.Array():
                 return self._array(id, found, value, path)
             case k.Struct() | k.Union():

@@ -3,7 +3,7 @@
 ==================  =======================================================================
 BTF                 Python
 ==================  =======================================================================
-INT, FLOAT, PTR     ``int`` (``bool`` if it is one), ``float``, ``int``
+INT, FLOAT, PTR     ``int`` (``bool`` if it is one), ``float``, ``int``; ``bytes`` above 16 of them
 ENUM, ENUM64        the name of the value, or an ``int`` that has none
 ARRAY of char       ``str``, if it is printable and ends in NUL; else as below
 ARRAY               ``list``
@@ -27,6 +27,7 @@ from bpfemu.errors import InputError
 __all__ = ["format_value", "value_to_python"]
 
 FLOATS: Final = {2: "e", 4: "f", 8: "d"}  # struct codes by size in bytes
+WIDEST: Final = 16  # bytes of the widest number
 _REPEATS: Final = 8  # equal elements in a row that are printed once
 _NESTING: Final = 32
 _ESCAPES: Final = {34: '\\"', 92: "\\\\", 10: "\\n", 9: "\\t", 13: "\\r"}  # by character
@@ -76,6 +77,8 @@ class _Reader:
             case k.Float() if found.size in FLOATS:
                 sign = "<" if self._order == "little" else ">"
                 return float(struct.unpack(sign + FLOATS[found.size], data)[0])
+            case k.Int() | k.Enum() | k.Enum64() | k.Float() if len(data) > WIDEST:
+                return data
             case k.Int() if 0 < found.bits + found.bit_offset <= 8 * len(data):
                 number = extract_bits(data, found.bit_offset, found.bits, self._order)
                 return _number(found, number, found.bits)
@@ -185,6 +188,8 @@ def _format_plain(value: object) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case bytes():
+            return f"0x{value.hex()}"
         case str():
             return '"' + value.translate(_ESCAPES) + '"'
         case _:

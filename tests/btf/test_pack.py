@@ -39,6 +39,7 @@ class World:
         self.double = b.float_("double", 8)
         self.single = b.float_("float", 4)
         self.old = b.int_("old", 4, 0, bits=4, bit_offset=8)
+        self.wide = b.int_("wide", 32, 0, bits=0)
         self.a, self.b = b.var("a", s.int), b.var("b", self.comm)
         self.section = b.datasec(".data", 16, [(self.a, 4, 4), (self.b, 8, 8)])
         self.outside = b.struct("outside", 4, [("x", s.u64, 0)])
@@ -123,6 +124,8 @@ def test_fields_of_a_union_may_agree_but_not_differ():
         ("config", {"next": "x" * 99}, r"next: 'x{56}\.\.\.: void \* takes an integer"),
         ("bytes", "ab", "only an array of char takes a string"),
         ("bytes", b"12345", r"5 bytes, unsigned char\[4\] has 4"),
+        ("config", {"next": 1 << 20_000}, r"next: 0x10{54}\.\.\.: does not fit void \*"),
+        ("wide", 5, "a number of 32 bytes takes bytes"),
         ("double", "x", "double takes a number"),
         ("single", 1e300, "does not fit float"),
         ("outside", {"x": 1}, "x: 1: the field passes the end of its struct"),

@@ -136,6 +136,15 @@ def test_old_bitfield_integers_are_read_at_their_own_offset():
     assert value_to_python(btf, empty, b"") == 0
 
 
+def test_numbers_wider_than_16_bytes_are_bytes():
+    b = BtfBuilder()
+    wide = b.int_("wide", 2048, 0, bits=0)
+    btf = b.build()
+
+    assert value_to_python(btf, wide, b"\1" * 2048) == b"\1" * 2048
+    assert format_value(btf, wide, b"\xab" * 2048) == "0x" + "ab" * 2048
+
+
 def test_text_is_escaped_pointers_are_hexadecimal_and_repeats_are_counted():
     s = Sample()
     text = s.b.array(s.char, s.u32, 8)
