@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, Final
 
 from bpfemu.engine.interp.access import Access
 from bpfemu.engine.interp.mem import Place
 from bpfemu.engine.interp.run import InterpRun
-from bpfemu.engine.interp.source import Block, Facts, make_block
+from bpfemu.engine.interp.source import Block, Facts, is_straight, make_block
 from bpfemu.errors import InputError, InternalError
 from bpfemu.image import ProgramImage
-from bpfemu.isa.insn import Jump, MayGoto, Slot
+from bpfemu.isa.insn import Insn, Jump, MayGoto, Slot
 from bpfemu.machine.machine import Machine
 from bpfemu.machine.stop import Stop
 
 __all__ = ["InterpCode", "InterpEngine"]
 
-_NOTHING: frozenset[Slot] = frozenset()
+_NOTHING: Final[frozenset[Slot]] = frozenset()
+_TWICE: Final = 2  # sightings that make a function due within a run
+_OFTEN: Final = 32  # sightings that make it due at the start of one
 
 
 class InterpEngine:
@@ -41,12 +44,10 @@ class InterpCode:
         self.origins: dict[CodeType, Block] = {}
         reach = 1 << max(0, image.arena_size - 1).bit_length()
         self._place = Place(image.arena_base, reach)
-        self._heads = frozenset(
-            insn.target
-            for slot, insn in enumerate(image.code)
-            if isinstance(insn, Jump | MayGoto) and insn.target <= slot
-        )
-        self._blocks: dict[tuple[Slot, frozenset[Slot] | None, bool], Block] = {}
+        self._heads = loop_heads(image.code)
+        self._entries = _entries(image, self._heads)
+        self._blocks: dict[tuple[Slot, frozenset[Slot]], Block] = {}
+        self._seen: dict[Slot, int] = {}
         self._subprogs: dict[Slot, int] = {}
 
     def run(self, machine: Machine, ctx: int | tuple[int, ...] = ()) -> Stop:
@@ -69,24 +70,33 @@ class InterpCode:
         slot = image.entry if entry is None else entry
         return InterpRun(self, machine, args, self.inside(slot))
 
-    def block(
-        self, head: Slot, cuts: frozenset[Slot] | None = _NOTHING, *, tree: bool = False
-    ) -> Block:
-        """The function at ``head``: one instruction when ``cuts`` is None."""
-        key = head, cuts, tree
+    def block(self, head: Slot, cuts: frozenset[Slot] = _NOTHING) -> Block:
+        """The function at ``head``, which stands at a straight-line instruction."""
+        key = head, cuts
         block = self._blocks.get(key)
         if block is None:
             image = self.image
-            facts = Facts(
-                image.code, image.loads, image.uninit, self._heads, self._place, cuts or _NOTHING
-            )
-            block = make_block(facts, head, tree=tree, single=cuts is None)
-            self._blocks[key] = self.origins[block.code] = block
+            facts = Facts(image.code, image.loads, image.uninit, self._heads, self._place, cuts)
+            block = self._blocks[key] = make_block(facts, head)
+            self.origins[block.code] = block
         return block
 
     def known(self, head: Slot, cuts: frozenset[Slot] = _NOTHING) -> Block | None:
-        """The largest function made for ``head`` so far."""
-        return self._blocks.get((head, cuts, True)) or self._blocks.get((head, cuts, False))
+        """The function at ``head`` if there is one, or if enough runs have come by."""
+        block = self._blocks.get((head, cuts))
+        if block is None and self._seen.get(head, 0) >= _OFTEN:
+            block = self.block(head, cuts)
+        return block
+
+    def notice(self, slots: Iterable[Slot]) -> list[Slot]:
+        """Note where a run has been of late; returns where a function is due."""
+        due, entries, seen = [], self._entries, self._seen
+        for slot in slots:
+            if slot in entries:
+                seen[slot] = count = seen.get(slot, 0) + 1
+                if count == _TWICE:
+                    due.append(slot)
+        return due
 
     def bindings(self, machine: Machine, access: Access) -> dict[str, Any]:
         """What the names in functions stand for in one run."""
@@ -108,3 +118,17 @@ class InterpCode:
         if index is None:
             index = self._subprogs[slot] = self.image.subprog_at(slot)
         return index
+
+
+def loop_heads(code: Sequence[Insn]) -> frozenset[Slot]:
+    """Where jumps lead back to: every cycle holds one of them."""
+    jumps = ((slot, insn) for slot, insn in enumerate(code) if isinstance(insn, Jump | MayGoto))
+    return frozenset(insn.target for slot, insn in jumps if insn.target <= slot)
+
+
+def _entries(image: ProgramImage, heads: frozenset[Slot]) -> frozenset[Slot]:
+    """Where functions may start: at heads of loops, where calls go to and where they come back."""
+    code = image.code
+    behind = (slot + 1 for slot, insn in enumerate(code) if not is_straight(insn))
+    slots = {*heads, *behind, *(sub.start for sub in image.subprogs)}
+    return frozenset(slot for slot in slots if 0 <= slot < len(code) and is_straight(code[slot]))

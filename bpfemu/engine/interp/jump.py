@@ -6,12 +6,14 @@ flip the sign bit ``{m}`` of both, those with a number are two unsigned ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from bpfemu.isa.insn import Imm, Jump
 from bpfemu.isa.ops import JmpOp
 
-__all__ = ["JUMP", "condition"]
+__all__ = ["JUMP", "condition", "jump_function"]
 
 JUMP: Final[dict[JmpOp, str]] = {
     JmpOp.JA: "True",
@@ -28,7 +30,19 @@ JUMP: Final[dict[JmpOp, str]] = {
     JmpOp.JSLE: "({d} ^ {m}) <= ({s} ^ {m})",
 }
 
-# Against a number n >= 0: greater means between n and the sign bit.
+assert set(JUMP) == set(JmpOp), set(JmpOp) - set(JUMP)
+
+
+@cache
+def jump_function(op: JmpOp, width: int) -> Callable[[int, int], object]:
+    """One condition as a function of the two operands; its result is true or false."""
+    d, s = ("d", "s") if width == 64 else ("(d & 0xFFFFFFFF)", "(s & 0xFFFFFFFF)")
+    text = JUMP[op].format(d=d, s=s, m=hex(1 << width - 1))
+    function: Callable[[int, int], object] = eval(f"lambda d, s: {text}")
+    return function
+
+
+# The same for a loop's sake, against a number n >= 0: greater means between n and the sign bit.
 _POSITIVE: Final[dict[JmpOp, str]] = {
     JmpOp.JSGT: "{s} < {d} < {m}",
     JmpOp.JSGE: "{s} <= {d} < {m}",
@@ -44,7 +58,6 @@ _NEGATIVE: Final[dict[JmpOp, str]] = {
     JmpOp.JSLE: "{m} <= {d} <= {s}",
 }
 
-assert set(JUMP) == set(JmpOp), set(JmpOp) - set(JUMP)
 assert set(_POSITIVE) == set(_NEGATIVE) == {op for op in JmpOp if op.symbol.startswith("s")}
 
 

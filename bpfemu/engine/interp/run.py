@@ -7,7 +7,7 @@ run can change from one to the other wherever it stands.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection
 from itertools import repeat
 from types import FunctionType
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bpfemu.engine.interp.access import Access, unreadable
 from bpfemu.engine.interp.alu import FUNCTIONS
-from bpfemu.engine.interp.call import HANDLERS, Ended, Handler, Pending, Stacks, beyond
+from bpfemu.engine.interp.call import Ended, Handler, Pending, Stacks
 from bpfemu.engine.interp.observe import Watch
 from bpfemu.engine.interp.recover import call_chain, complete, read_before_write, recover, way_to
-from bpfemu.engine.interp.source import PATH_LIMIT, Block, is_straight
+from bpfemu.engine.interp.single import make_step
+from bpfemu.engine.interp.source import PATH_LIMIT, Block
 from bpfemu.isa.insn import Slot
 from bpfemu.machine.frame import Frame
 from bpfemu.machine.gate import UNSET, ProgramExit, Throw
@@ -34,7 +35,9 @@ __all__ = ["TRAIL_SIZE", "InterpRun"]
 Until: TypeAlias = "Callable[[InterpRun], bool] | Collection[Slot] | None"
 
 TRAIL_SIZE: Final = 40  # instructions remembered
-_BURST: Final = 2048  # functions run between two looks at which are hot
+_MARKS: Final = 256  # handlers remembered
+_FIRST_BURST: Final = 2048  # handlers run before the first look at what is hot
+_LAST_BURST: Final = 8192  # handlers run between two looks in the end
 _SLICE: Final = 1 << 29  # instructions granted at once; small numbers count faster
 
 _GLOBALS: Final[dict[str, Any]] = {"repeat": repeat, "unreadable": unreadable, **FUNCTIONS}
@@ -68,13 +71,13 @@ class InterpRun:
         self.origin = 0  # insns = origin - left
         self.left = 0
         self._watch = Watch(self)
-        self._marks: deque[int] = deque(maxlen=TRAIL_SIZE)  # heads of functions; ~slot when stepped
+        self._marks: deque[Slot] = deque(maxlen=_MARKS)  # where handlers stood
         self._last: list[Slot] = []  # the way to a fault inside a function
         self._bound = code.bindings(machine, self.access)
         self._cuts: frozenset[Slot] = frozenset()
         self._tables: dict[frozenset[Slot], list[Handler | None]] = {}
         self._steps: list[Handler | None] = [None] * (len(code.image.code) + 1)
-        self._hot: set[tuple[Slot, frozenset[Slot]]] = set()
+        self._burst = _FIRST_BURST
         self.regs[1 : 1 + len(args)] = [arg & U64 for arg in args]
         self.pc = self.stacks.enter(entry, -1, self.regs)
 
@@ -87,20 +90,17 @@ class InterpRun:
     def trail(self) -> tuple[Slot, ...]:
         """The last instructions, newest last, a faulting one included.
 
-        Exact where the run was stepped.  At full speed only the heads of functions are noted: of
-        a loop that ran within one function only its last round is seen.
+        Exact where the run was stepped and where code is not hot.  Of functions only the head is
+        noted: of a loop that ran within one function only the last round is seen.
         """
         slots: list[Slot] = []
-        marks = list(self._marks)
-        for mark, following in zip(marks, [*marks[1:], None], strict=True):
-            block = self.code.known(mark, self._cuts) if mark >= 0 else None
-            if following is None and self._last:
-                slots += self._last
-            elif block is None:
-                slots.append(mark if mark >= 0 else ~mark)
-            else:
-                target = self.pc if following is None else max(following, ~following)
-                slots += way_to(block.exits.get(target)) or [mark]
+        marks = list(self._marks)[-TRAIL_SIZE:]
+        for mark, following in zip(marks, [*marks[1:], self.pc], strict=True):
+            block = self.code.known(mark, self._cuts)
+            way = way_to(block.exits.get(following)) if block is not None else []
+            slots += way or [mark]
+        if self._last:
+            slots[-1:] = self._last
         return tuple(slots[-TRAIL_SIZE:])
 
     # ---- what a user does ---------------------------------------------------------------
@@ -146,25 +146,26 @@ class InterpRun:
     # ---- the two loops ------------------------------------------------------------------
 
     def _race(self, cuts: frozenset[Slot]) -> Stop | None:
-        """Run functions while their longest way fits into what is left of a slice."""
+        """Run while the longest way through a function fits into what is left of a slice."""
         table = self._tables.setdefault(cuts, [None] * (len(self.image.code) + 1))
         regs, note, self._last = self.regs, self._marks.append, []
         self._grant()
         pc, left = self.pc, self.left
 
         def make(slot: Slot) -> Handler:
-            handler = table[slot] = self._make(slot, cuts)
+            handler = table[slot] = self._handler_at(slot, cuts)
             return handler
 
         try:
             while left >= PATH_LIMIT:
-                for _ in repeat(None, _BURST):
+                for _ in repeat(None, self._burst):
                     note(pc)
                     pc, left = (table[pc] or make(pc))(regs, left)
                     if left < PATH_LIMIT:
                         break
                 else:
                     self._promote(table, cuts)
+                    self._burst = min(2 * self._burst, _LAST_BURST)
         except BaseException as error:
             return self._caught(error, pc, left)
         self.pc, self.left = pc, left
@@ -181,12 +182,9 @@ class InterpRun:
             if (until is not None and until(self)) or (watch is not None and watch.before()):
                 return self._paused()
             pc = self.pc
-            self._marks.append(~pc)
-            handler = steps[pc]
-            if handler is None:
-                handler = steps[pc] = self._make(pc, None)
+            self._marks.append(pc)
             try:
-                self.pc, self.left = handler(self.regs, self.left)
+                self.pc, self.left = (steps[pc] or self._step_at(pc))(self.regs, self.left)
             except BaseException as error:
                 stop = self._caught(error, pc, self.left)
                 if stop is not None:
@@ -203,31 +201,32 @@ class InterpRun:
         self.origin = done + self.left
         return self.left
 
-    # ---- functions ----------------------------------------------------------------------
+    # ---- handlers -----------------------------------------------------------------------
 
-    def _make(self, slot: Slot, cuts: frozenset[Slot] | None) -> Handler:
-        """The function for ``slot``: one instruction when ``cuts`` is None."""
-        if cuts and slot in cuts:
+    def _step_at(self, slot: Slot) -> Handler:
+        """The handler of one instruction."""
+        step = self._steps[slot]
+        if step is None:
+            step = self._steps[slot] = make_step(self, slot)
+        return step
+
+    def _handler_at(self, slot: Slot, cuts: frozenset[Slot]) -> Handler:
+        """A function if there is one or there should be, else one instruction."""
+        if slot in cuts:
             return _pause
-        if slot >= len(self.image.code):
-            return beyond(self)
-        insn = self.image.code[slot]
-        if is_straight(insn):
-            return self._bind(self.code.block(slot, cuts))
-        return HANDLERS[type(insn)](self, slot, insn)
+        block = self.code.known(slot, cuts)
+        return self._step_at(slot) if block is None else self._bind(block)
+
+    def _promote(self, table: list[Handler | None], cuts: frozenset[Slot]) -> None:
+        """Compile what has been seen more than once of late, from where it is entered."""
+        for slot in self.code.notice(self._marks):
+            if slot not in cuts:
+                table[slot] = self._bind(self.code.block(slot, cuts))
 
     def _bind(self, block: Block) -> Handler:
         bound = self._bound
         defaults = tuple([bound[name] for name in block.bound])
         return FunctionType(block.code, _GLOBALS, "block", defaults)
-
-    def _promote(self, table: list[Handler | None], cuts: frozenset[Slot]) -> None:
-        """Give functions that were seen more than once of late all that can follow them."""
-        for head, seen in Counter(self._marks).items():
-            if seen > 1 and head >= 0 and (head, cuts) not in self._hot:
-                self._hot.add((head, cuts))
-                if head < len(self.image.code) and is_straight(self.image.code[head]):
-                    table[head] = self._bind(self.code.block(head, cuts, tree=True))
 
     # ---- stopping -----------------------------------------------------------------------
 
@@ -289,6 +288,7 @@ class InterpRun:
     def _stopped(self, kind: StopKind, r0: int | None = None, fault: Fault | None = None) -> Stop:
         if kind is not StopKind.BUDGET:
             self._abandon()
+            self.code.notice(self._marks)
         self.stop = self._stop(kind, r0, fault)
         return self.stop
 

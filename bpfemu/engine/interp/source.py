@@ -157,17 +157,14 @@ def is_straight(insn: Insn) -> bool:
     return isinstance(insn, STRAIGHT)
 
 
-def make_block(facts: Facts, head: Slot, *, tree: bool = False, single: bool = False) -> Block:
-    """The function that starts at ``head``.
-
-    ``single`` holds one instruction, ``tree`` follows both ways of every condition; otherwise it
-    ends at the first one.
-    """
-    writer = _Writer(facts, head, 1 if single else PATH_LIMIT, 0 if single else int(tree) + 1)
-    writer.follow(
-        head, _Way(0, None, frozenset(), frozenset({10}), frozenset(), frozenset({10})), 0
-    )
+def make_block(facts: Facts, head: Slot) -> Block:
+    """The function that starts at ``head`` and follows both ways of each condition."""
+    writer = _Writer(facts, head)
+    writer.follow(head, _Way(0, None, _NO, frozenset({10}), _NO, frozenset({10})), 0)
     return writer.finish()
+
+
+_NO: Final[frozenset[int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +183,6 @@ class _Way:
 class _Writer:
     facts: Facts
     head: Slot
-    limit: int  # instructions on one way
-    style: int  # 0 single, 1 block, 2 tree
     lines: list[_Line] = field(default_factory=list)
     needed: set[int] = field(default_factory=set)  # registers read before they are written
     written: set[int] = field(default_factory=set)
@@ -206,8 +201,6 @@ class _Writer:
             if isinstance(insn, Jump):
                 if insn.op is not JmpOp.JA:
                     self._branch(insn, node, way, after, depth)
-                    if self.style < 2:
-                        return self._leave(slot + 1, after, depth)
                     slot += 1
                 else:
                     slot = insn.target
@@ -227,7 +220,7 @@ class _Writer:
             return True
         if slot == self.head or slot in facts.heads or slot in facts.cuts:
             return False
-        return way.count < self.limit and (self.style < 2 or self.total < _TREE_LIMIT)
+        return way.count < PATH_LIMIT and self.total < _TREE_LIMIT
 
     def _check_read(self, insn: Insn, node: Node, way: _Way, depth: int) -> None:
         for reg in reads_of(insn):
@@ -238,14 +231,14 @@ class _Writer:
 
     def _branch(self, insn: Jump, node: Node, way: _Way, after: _Way, depth: int) -> None:
         self._put(depth, f"if {condition(insn, way.narrow)}:", node)
-        if self.style == 2 and depth < _DEPTH_LIMIT:
+        if depth < _DEPTH_LIMIT:
             self.follow(insn.target, after, depth + 1)
         else:
             self._leave(insn.target, after, depth + 1)
 
     def _leave(self, slot: Slot, way: _Way, depth: int) -> None:
         assert way.node is not None
-        if slot == self.head and self.style and slot not in self.facts.cuts:
+        if slot == self.head and slot not in self.facts.cuts:
             self.lines.append((depth, _Again(way.count), Node(slot, way.count, way.node)))
             return
         if not 0 <= slot < len(self.facts.code):
