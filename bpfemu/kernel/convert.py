@@ -1,0 +1,163 @@
+"""Steps 4 and 6 of the call gate: registers → arguments, result → r0.
+
+A converter is made once per parameter and takes the register's content (None: nobody has written
+it).  Messages are the verifier's (notes 3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, TypeAlias
+
+from bpfemu.kernel.ledger import refuse
+from bpfemu.machine.memory import U64
+from bpfemu.machine.stop import FaultKind
+from bpfemu.proto.flags import (
+    KF_ITER_DESTROY,
+    KF_ITER_NEW,
+    KF_ITER_NEXT,
+    KF_RCU,
+    KF_RELEASE,
+    KF_TRUSTED_ARGS,
+)
+from bpfemu.proto.layout import CType, IntType, PtrType
+from bpfemu.proto.marshal import result
+from bpfemu.proto.space import Space
+from bpfemu.proto.spec import HelperSpec, KfuncSpec, Param
+from bpfemu.proto.types import Ptr
+
+__all__ = ["Converter", "ProgramCallback", "converters", "r0_of"]
+
+Converter: TypeAlias = Callable[[int | None], Any]
+
+ITER_FLAGS: Final = KF_ITER_NEW | KF_ITER_NEXT | KF_ITER_DESTROY
+_NEVER_NULL: Final = KF_TRUSTED_ARGS | KF_RELEASE | KF_RCU
+_SIZES: Final = ("__sz", "__szk")
+
+
+class ProgramCallback:
+    """A function of the program as an argument: ``r0 = yield from callback_fn(a, b)``."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+
+    def __call__(self, *args: int) -> Generator[tuple[int, tuple[int, ...]], int, int]:
+        """Run it with up to five arguments in r1…; the result is its r0, u64."""
+        result = yield self.slot, tuple(int(arg) & U64 for arg in args)
+        return result
+
+
+def converters(
+    spec: KfuncSpec | HelperSpec,
+    space: Space,
+    services: Mapping[str, Any],
+    code_slot: Callable[[int], int | None],
+) -> list[tuple[int, Converter]]:
+    """(register, converter) of each parameter, in order."""
+    kfunc = isinstance(spec, KfuncSpec)
+    made: list[tuple[int, Converter]] = []
+    for index, param in enumerate(spec.params):
+        if param.role == "map":
+            converter = _map(index, services)
+        elif param.role == "callback":
+            converter = _callback(index, code_slot)
+        elif param.role == "scalar":
+            converter = _scalar(index, param, space, kfunc)
+        else:
+            converter = _pointer(index, param, space, _may_be_null(spec, index))
+        made.append((index + 1, converter))
+    return made
+
+
+def _may_be_null(spec: KfuncSpec | HelperSpec, index: int) -> bool:
+    """Is NULL this function's own business?  Iterators are checked before, by the ledger."""
+    if isinstance(spec, HelperSpec) or not spec.flags & _NEVER_NULL:
+        return True
+    param = spec.params[index]
+    if param.suffix in ("__nullable", "__ign", "__opt") or (index == 0 and spec.flags & ITER_FLAGS):
+        return True
+    after = spec.params[index + 1] if index + 1 < len(spec.params) else None
+    return after is not None and after.suffix in _SIZES
+
+
+def _scalar(index: int, param: Param, space: Space, kfunc: bool) -> Converter:
+    reg = index + 1
+    missing = f"R{reg} is not a scalar" if kfunc else f"R{reg} !read_ok"
+    ctype = param.ctype
+    assert isinstance(ctype, IntType)
+    if param.suffix == "__ign":
+        return lambda value: _truncated(value or 0, ctype)
+
+    def convert(value: int | None) -> Any:
+        if value is None:
+            raise refuse(FaultKind.UNINITIALISED, missing)
+        return _truncated(value, ctype)
+
+    return convert
+
+
+def _truncated(value: int, ctype: IntType) -> int:
+    """The low bytes of a register as that integer type; bool is its lowest byte's truth."""
+    bits = 8 * ctype.size
+    value &= (1 << bits) - 1
+    if ctype.name == "bool":
+        return bool(value)
+    return value - (1 << bits) if ctype.signed and value >> (bits - 1) else value
+
+
+def _pointer(index: int, param: Param, space: Space, may_be_null: bool) -> Converter:
+    assert isinstance(param.ctype, PtrType)
+    target = param.ctype.target
+    reg = index + 1
+    if param.suffix == "__ign":
+        return lambda value: Ptr(value or 0, target, space)
+
+    def convert(value: int | None) -> Any:
+        if value is None:
+            raise refuse(FaultKind.UNINITIALISED, f"R{reg} !read_ok")
+        if not value and not may_be_null:
+            raise refuse(
+                FaultKind.BAD_CALL, f"Possibly NULL pointer passed to trusted arg{index}", 0
+            )
+        return Ptr(value, target, space)
+
+    return convert
+
+
+def _map(index: int, services: Mapping[str, Any]) -> Converter:
+    reg = index + 1
+
+    def convert(value: int | None) -> Any:
+        found = None if value is None else services["maps"].at(value)
+        if found is None:
+            raise refuse(FaultKind.BAD_CALL, f"pointer in R{reg} isn't map pointer", value)
+        return found
+
+    return convert
+
+
+def _callback(index: int, code_slot: Callable[[int], int | None]) -> Converter:
+    def convert(value: int | None) -> Any:
+        slot = None if value is None else code_slot(value)
+        if slot is None:
+            raise refuse(FaultKind.BAD_CALL, f"arg{index} expected pointer to func", value)
+        return ProgramCallback(slot)
+
+    return convert
+
+
+def r0_of(returns: CType | None, upper: Callable[[], int] | None) -> Callable[[Any], int | None]:
+    """Result → r0.  ``upper`` fills the high half after a 32-bit result; None leaves zeros."""
+    if isinstance(returns, PtrType):
+        return lambda value: int(value) & U64
+    if upper is None or not isinstance(returns, IntType) or returns.size > 4:
+        return lambda value: result(returns, value)
+    fill = upper
+
+    def convert(value: Any) -> int | None:
+        low = result(returns, value)
+        return None if low is None else low | fill() << 32
+
+    return convert

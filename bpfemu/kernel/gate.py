@@ -1,0 +1,268 @@
+"""The call gate: one call out of the program, step by step.
+
+::
+
+    1 who      image.calls[target] → spec            4 convert  r1–r5 → arguments   (convert.py)
+    2 may it   context, RCU, locks (context_checks)  5 run      body(*args, **services)
+    3 state    iterators, references (accounts.py)   6 back     result → r0, r1–r5 scratched
+                                                     7 account  what has changed    (accounts.py)
+
+Which of these a target needs is decided once, from its flags; a call then runs only those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from bpfemu.errors import BodyError, BpfemuError
+from bpfemu.image import CallTarget, ProgramImage
+from bpfemu.kernel.accounts import Account, Books, accounts
+from bpfemu.kernel.clock import EmulatedClock
+from bpfemu.kernel.config import KernelConfig
+from bpfemu.kernel.context_checks import (
+    Check,
+    lock_rule,
+    rcu_rule,
+    section_rule,
+    sleep_rule,
+)
+from bpfemu.kernel.convert import Converter, converters, r0_of
+from bpfemu.kernel.cpu import Cpus
+from bpfemu.kernel.ledger import Ledger, refuse
+from bpfemu.kernel.locks import LockTable
+from bpfemu.kernel.may_goto import timed_may_goto, untimed_may_goto
+from bpfemu.kernel.random import RandomStream
+from bpfemu.kernel.rcu import ReadCopyUpdate
+from bpfemu.kernel.run import Run
+from bpfemu.machine.gate import UNSET, ProgramExit, Throw, Upcall
+from bpfemu.machine.machine import CODE_BASE
+from bpfemu.machine.memory import Memory
+from bpfemu.machine.stop import FaultKind, Site, Trap
+from bpfemu.proto.space import Space
+from bpfemu.proto.spec import HelperSpec, KfuncSpec
+from bpfemu.record import dataclass
+
+__all__ = ["Gate", "GateParts"]
+
+CallOut: TypeAlias = Callable[[int, list[int]], Upcall | None]
+_SCRATCHED = [UNSET] * 5
+_CARRIERS = (Trap, Throw, ProgramExit, BpfemuError)
+
+
+@dataclass(frozen=True, slots=True)
+class GateParts:
+    """What the gate reads and writes; one per kernel."""
+
+    config: KernelConfig
+    memory: Memory
+    space: Space
+    services: Mapping[str, Any]
+    cpus: Cpus
+    rcu: ReadCopyUpdate
+    locks: LockTable
+    clock: EmulatedClock
+    random: RandomStream
+
+
+class Gate:
+    """The gate of one image; ``begin`` gives it a run."""
+
+    def __init__(self, image: ProgramImage, parts: GateParts) -> None:
+        self._image = image
+        self._parts = parts
+        self._memory = parts.memory
+        self._calls: list[CallOut | None] = [None] * len(image.calls)
+        self._sites: dict[int, Site] = {}
+        self._timed = parts.config.profile.at_least((6, 15))
+        self._run: Run
+        self._ledger: Ledger
+
+    def begin(self, run: Run) -> None:
+        """From now on calls are those of this run."""
+        self._run = run
+        self._ledger = run.ledger
+
+    # ---- what engines ask -------------------------------------------------------------------
+
+    def call(self, target: int, pc: int, regs: list[int]) -> Upcall | None:
+        """One call through the gate."""
+        self._run.sync_clock()
+        call = self._calls[target]
+        if call is None:
+            call = self._calls[target] = self._make(self._image.calls[target])
+        return call(pc, regs)
+
+    def packet_load(self, size: int, offset: int, pc: int, regs: list[int]) -> None:
+        """LD_ABS and LD_IND: out of the packet's bounds the program ends with 0."""
+        if self._ledger.references_open():
+            raise refuse(FaultKind.REFERENCE_STATE, "BPF_LD_[ABS|IND] would lead to reference leak")
+        packet = self._run.packet
+        value = None if packet is None else packet.load(self._memory, size, offset)
+        if value is None:
+            raise ProgramExit(0)
+        regs[0] = value
+        regs[1:6] = _SCRATCHED
+
+    def may_goto(self, counters: dict[str, int]) -> bool:
+        """One execution of may_goto; True when the jump is taken."""
+        if not self._timed:
+            return untimed_may_goto(counters)
+        self._run.sync_clock(calls=0)
+        return timed_may_goto(counters, self._parts.clock)
+
+    def code_slot(self, addr: int) -> int | None:
+        """The slot that a function pointer of this program points at."""
+        slot, rest = divmod(addr - CODE_BASE, 8)
+        return None if rest or not 0 <= slot < len(self._image.code) else slot
+
+    def arena_cast(self, addr: int, to_space: int, from_space: int) -> int:
+        """addr_space_cast; without an arena map the low half is all there is."""
+        arena = self._run.arena
+        if arena is None:
+            return addr & 0xFFFF_FFFF
+        cast: int = arena.cast(addr, to_space, from_space)
+        return cast
+
+    # ---- making a call ----------------------------------------------------------------------
+
+    def site(self, pc: int) -> Site:
+        """Who calls: the place of the call at ``pc``, for reports."""
+        site = self._sites.get(pc)
+        if site is None:
+            image = self._image
+            name = image.subprogs[image.subprog_at(pc)].name if image.subprogs else image.name
+            called = getattr(image.code[pc], "target", -1) if pc < len(image.code) else -1
+            what = f"call {image.calls[called].name}" if 0 <= called < len(image.calls) else "call"
+            site = self._sites[pc] = Site(pc, name, what, image.line_text(pc))
+        return site
+
+    def _make(self, target: CallTarget) -> CallOut:
+        spec = target.spec
+        if target.poisoned or spec is None:
+            return _poisoned(target)
+        checks = self._checks(spec)
+        books = Books(lambda: self._ledger, self._parts.space.layouts, self._parts.rcu)
+        entries = accounts(spec, target.btf_id, books)
+        args = converters(spec, self._parts.space, self._parts.services, self.code_slot)
+        if spec.generator:
+            return self._upcall(spec, checks, entries, args)
+        return self._plain(spec, checks, entries, args)
+
+    def _checks(self, spec: KfuncSpec | HelperSpec) -> list[Check]:
+        """Step 2 for this target."""
+        parts = self._parts
+        rules = (
+            lock_rule(spec, parts.locks),
+            sleep_rule(spec, parts.cpus, parts.rcu, lambda: self._ledger),
+            rcu_rule(spec, parts.rcu, parts.locks),
+            section_rule(spec.name, parts.rcu, lambda: self._ledger),
+        )
+        return [rule for rule in rules if rule is not None]
+
+    def _services(self, spec: KfuncSpec | HelperSpec) -> dict[str, Any]:
+        return {name: self._parts.services[name] for name in spec.services if name != "args"}
+
+    def _r0(self, spec: KfuncSpec | HelperSpec) -> Callable[[Any], int | None]:
+        garbage = self._parts.config.r0_garbage and isinstance(spec, KfuncSpec)
+        return r0_of(spec.returns, self._parts.random.u32 if garbage else None)
+
+    def _plain(
+        self,
+        spec: KfuncSpec | HelperSpec,
+        checks: list[Check],
+        entries: list[Account],
+        args: list[tuple[int, Converter]],
+    ) -> CallOut:
+        """A body that returns."""
+        body, services, to_r0 = spec.body, self._services(spec), self._r0(spec)
+        memory, sites, raw, name = self._memory, self._sites, "args" in spec.services, spec.name
+
+        def call(pc: int, regs: list[int]) -> None:
+            for check in checks:
+                check()
+            tokens = [entry.before(regs) for entry in entries]
+            values = [convert(regs[reg]) for reg, convert in args]
+            memory.site = site = sites.get(pc) or self.site(pc)
+            try:
+                if raw:
+                    result = body(*values, **services, args=[reg or 0 for reg in regs[1:6]])
+                else:
+                    result = body(*values, **services)
+                r0 = to_r0(result)
+            except _CARRIERS:
+                raise
+            except Exception as error:
+                raise BodyError(name, error) from error
+            finally:
+                memory.site = None
+            regs[0] = r0  # type: ignore[assignment]
+            regs[1:6] = _SCRATCHED
+            for entry, token in zip(entries, tokens, strict=True):
+                entry.after(token, site, r0 or 0)
+
+        return call
+
+    def _upcall(
+        self,
+        spec: KfuncSpec | HelperSpec,
+        checks: list[Check],
+        entries: list[Account],
+        args: list[tuple[int, Converter]],
+    ) -> CallOut:
+        """A body that calls back into the program: a generator that the engine drives."""
+        body, services, to_r0 = spec.body, self._services(spec), self._r0(spec)
+        raw = "args" in spec.services
+
+        def call(pc: int, regs: list[int]) -> Upcall:
+            for check in checks:
+                check()
+            tokens = [entry.before(regs) for entry in entries]
+            values = [convert(regs[reg]) for reg, convert in args]
+            extra = {"args": [reg or 0 for reg in regs[1:6]]} if raw else {}
+            site = self.site(pc)
+            result = yield from self._drive(spec.name, body(*values, **services, **extra), site)
+            r0 = _guarded(spec.name, to_r0, result)
+            regs[0] = r0
+            regs[1:6] = _SCRATCHED
+            for entry, token in zip(entries, tokens, strict=True):
+                entry.after(token, site, r0 or 0)
+
+        return call
+
+    def _drive(self, name: str, body: Any, site: Site) -> Any:
+        """Run a generator body; only while it runs itself is it the one that allocates."""
+        memory, sent = self._memory, None
+        try:
+            while True:
+                memory.site = site
+                request = body.send(sent)
+                memory.site = None
+                sent = yield request
+        except StopIteration as stop:
+            return stop.value
+        except _CARRIERS:
+            raise
+        except Exception as error:
+            raise BodyError(name, error) from error
+        finally:
+            memory.site = None
+            body.close()
+
+
+def _guarded(name: str, to_r0: Callable[[Any], int | None], value: Any) -> Any:
+    try:
+        return to_r0(value)
+    except _CARRIERS:
+        raise
+    except Exception as error:
+        raise BodyError(name, error) from error
+
+
+def _poisoned(target: CallTarget) -> CallOut:
+    why = target.why or f"calling kernel function {target.name} is not allowed"
+
+    def call(pc: int, regs: list[int]) -> Upcall | None:
+        raise refuse(FaultKind.BAD_CALL, why)
+
+    return call
