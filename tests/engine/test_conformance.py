@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bpfemu.engine.base import ENGINES, find_engine
+from bpfemu.engine.base import ENGINES, Engine, find_engine
 from bpfemu.engine.conformance import run_case, run_cases
+from bpfemu.engine.interp import InterpEngine
 from bpfemu.isa.insn import Alu, Exit, Imm, Insn, Reg
 from bpfemu.isa.ops import AluOp
 from tests.conformance.cases import Case, load_cases
@@ -13,9 +14,13 @@ from tests.conformance.cases import Case, load_cases
 CASES = load_cases()
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES))
-def test_every_case_gives_what_it_says(engine: str) -> None:
-    verdicts = list(run_cases(find_engine(engine), CASES))
+ALL_ENGINES = [*map(find_engine, sorted(ENGINES)), InterpEngine(eager=True)]
+NAMES = [*sorted(ENGINES), "interp compiled"]
+
+
+@pytest.mark.parametrize("engine", ALL_ENGINES, ids=NAMES)
+def test_every_case_gives_what_it_says(engine: Engine) -> None:
+    verdicts = list(run_cases(engine, CASES))
 
     assert [(verdict.name, verdict.why) for verdict in verdicts if not verdict.passed] == []
     assert len(verdicts) == len(CASES)

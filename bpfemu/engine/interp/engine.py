@@ -7,9 +7,10 @@ from types import CodeType
 from typing import Any, Final
 
 from bpfemu.engine.interp.access import Access
+from bpfemu.engine.interp.block import Block
 from bpfemu.engine.interp.mem import Place
 from bpfemu.engine.interp.run import InterpRun
-from bpfemu.engine.interp.source import Block, Facts, is_straight, make_block
+from bpfemu.engine.interp.source import Facts, is_straight, make_block
 from bpfemu.errors import InputError, InternalError
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Insn, Jump, MayGoto, Slot
@@ -24,13 +25,16 @@ _OFTEN: Final = 32  # sightings that make it due at the start of one
 
 
 class InterpEngine:
-    """Makes code of images; has no state."""
+    """Makes code of images.  ``eager`` compiles whatever is reached, the first time already."""
 
     name = "interp"
 
+    def __init__(self, *, eager: bool = False) -> None:
+        self.eager = eager
+
     def prepare(self, image: ProgramImage) -> InterpCode:
-        """Code for an image; functions are compiled when they are first needed."""
-        return InterpCode(image)
+        """Code for an image; nothing is compiled before it is known to be worth it."""
+        return InterpCode(image, eager=self.eager)
 
 
 class InterpCode:
@@ -39,8 +43,9 @@ class InterpCode:
     ``origins`` leads from a function's Python code back to what it was made from.
     """
 
-    def __init__(self, image: ProgramImage) -> None:
+    def __init__(self, image: ProgramImage, *, eager: bool = False) -> None:
         self.image = image
+        self._eager = eager
         self.origins: dict[CodeType, Block] = {}
         reach = 1 << max(0, image.arena_size - 1).bit_length()
         self._place = Place(image.arena_base, reach)
@@ -84,8 +89,10 @@ class InterpCode:
     def known(self, head: Slot, cuts: frozenset[Slot] = _NOTHING) -> Block | None:
         """The function at ``head`` if there is one, or if enough runs have come by."""
         block = self._blocks.get((head, cuts))
-        if block is None and self._seen.get(head, 0) >= _OFTEN:
-            block = self.block(head, cuts)
+        if block is None and (self._eager or self._seen.get(head, 0) >= _OFTEN):
+            code = self.image.code
+            if head < len(code) and is_straight(code[head]):
+                block = self.block(head, cuts)
         return block
 
     def notice(self, slots: Iterable[Slot]) -> list[Slot]:

@@ -10,6 +10,8 @@ one indexing of a memory view.  Anything else goes to ``load`` and ``store``
     i = r2 - base + offset
     if i & reach or s8[i := i >> 3] != VALID: slow
     else:                                     r1 = q8[i]
+
+The frame's own stack is inside and its alignment known: ``fp8 - n`` is the index then.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import struct
 from typing import Final
 
 from bpfemu.isa.insn import Imm, Load, Reg, Store
+from bpfemu.machine.frame import STACK_SIZE
 from bpfemu.machine.memory import ITER, READ_ONLY, UNINIT, VALID, LoadKind
 from bpfemu.record import dataclass
 
@@ -92,51 +95,77 @@ def state_word(state: int, size: int) -> str:
     return repr(number)
 
 
-def load_source(insn: Load, slot: int, kind: LoadKind, place: Place) -> str:
-    """The text of one load at ``slot``."""
+def in_frame(base: Reg, offset: int, size: int) -> bool:
+    """Is it an aligned access to the frame's own stack?  Then it is inside for sure."""
+    return base.n == 10 and -STACK_SIZE <= offset <= -size and offset % size == 0
+
+
+def frame_source(place: Place, size: int) -> str:
+    """``fp<size>`` = index of the frame's top among words of that size."""
+    return f"fp{size} = r10 - {place.base:#x} >> {_SHIFT[size]}"
+
+
+def _find(place: Place, base: Reg, offset: int, size: int) -> tuple[str, str, str]:
+    """Text that finds a word: a line before, a test that refuses, the word's index."""
+    if in_frame(base, offset, size):
+        return "", "", f"fp{size} - {-offset // size}"
+    before = place_source(place, base, offset) + "\n"
+    return before, f"{_outside(place, size)} or ", "i"
+
+
+def load_source(insn: Load, slot: int, kind: LoadKind, place: Place, filled: bool = False) -> str:
+    """The text of one load at ``slot``; ``filled`` when this word of the frame is surely valid."""
     d, size = f"r{insn.dst.n}", insn.size
-    states = [state_word(state, size) for state in LOAD_STATES[kind]]
-    look = f"s{size}[{_index(size)}]"
-    refused = f"{look} != {states[0]}"
-    if len(states) > 1:
-        refused = f"(t := {look}) != {states[0]}"
-        refused += "".join(f" and t != {state}" for state in states[1:])
+    before, refused, at = _find(place, insn.base, insn.offset, size)
     if insn.signed:
         sign = 1 << 8 * size - 1
         upper = (1 << 64) - 2 * sign
-        take = f" t = q{size}[i]\n {d} = t if t < {sign:#x} else t | {upper:#x}"
+        take = f"t = q{size}[{at}]\n{{}}{d} = t if t < {sign:#x} else t | {upper:#x}"
     else:
-        take = f" {d} = q{size}[i]"
-    return (
-        f"{place_source(place, insn.base, insn.offset)}\n"
-        f"if {_outside(place, size)} or {refused}:\n"
-        f" {d} = load({_address(insn.base, insn.offset)}, {slot})\n"
-        f"else:\n{take}"
-    )
+        take = f"{d} = q{size}[{at}]"
+    if filled and at != "i":
+        return take.format("")
+    states = [state_word(state, size) for state in LOAD_STATES[kind]]
+    look = f"s{size}[{at}]" if at != "i" else f"s{size}[{_index(size)}]"
+    if len(states) == 1:
+        refused += f"{look} != {states[0]}"
+    else:
+        refused += f"(t := {look}) != " + " and t != ".join(states)
+    slow = f"{d} = load({_address(insn.base, insn.offset)}, {slot})"
+    return f"{before}if {refused}:\n {slow}\nelse:\n {take.format(' ')}"
 
 
 def store_source(
-    insn: Store, slot: int, kind: LoadKind, place: Place, narrow: frozenset[int]
+    insn: Store,
+    slot: int,
+    kind: LoadKind,
+    place: Place,
+    narrow: frozenset[int] = frozenset(),
+    filled: bool = False,
 ) -> str:
-    """The text of one store at ``slot``.
+    """The text of one store at ``slot``; ``filled`` when this word of the frame is surely valid.
 
     On a stack, words that nobody has written yet are as good as valid ones.
     """
-    size, mask = insn.size, (1 << 8 * insn.size) - 1
-    if isinstance(insn.src, Imm):
-        value = hex(insn.src.value & mask)
-    else:
-        value = f"r{insn.src.n}"
-        if size < 8 and not (size == 4 and insn.src.n in narrow):
-            value += f" & {mask:#x}"
-    valid, look = state_word(VALID, size), f"s{size}[{_index(size)}]"
-    refused, mark = f"{look} != {valid}", ""
+    size, value = insn.size, _value(insn, narrow)
+    before, refused, at = _find(place, insn.base, insn.offset, size)
+    if filled and at != "i":
+        return f"q{size}[{at}] = {value}"
+    valid, mark = state_word(VALID, size), ""
+    look = f"s{size}[{at}]" if at != "i" else f"s{size}[{_index(size)}]"
     if kind in (LoadKind.STACK, LoadKind.UNKNOWN):
-        refused = f"(t := {look}) != {valid} and t != {state_word(UNINIT, size)}"
-        mark = f"\n if t != {valid}: s{size}[i] = {valid}"
-    return (
-        f"{place_source(place, insn.base, insn.offset)}\n"
-        f"if {_outside(place, size)} or {refused}:\n"
-        f" store({_address(insn.base, insn.offset)}, {value}, {slot})\n"
-        f"else:\n q{size}[i] = {value}{mark}"
-    )
+        refused += f"(t := {look}) != {valid} and t != {state_word(UNINIT, size)}"
+        mark = f"\n if t != {valid}: s{size}[{at}] = {valid}"
+    else:
+        refused += f"{look} != {valid}"
+    slow = f"store({_address(insn.base, insn.offset)}, {value}, {slot})"
+    return f"{before}if {refused}:\n {slow}\nelse:\n q{size}[{at}] = {value}{mark}"
+
+
+def _value(insn: Store, narrow: frozenset[int]) -> str:
+    mask = (1 << 8 * insn.size) - 1
+    if isinstance(insn.src, Imm):
+        return hex(insn.src.value & mask)
+    if insn.size == 8 or (insn.size == 4 and insn.src.n in narrow):
+        return f"r{insn.src.n}"
+    return f"r{insn.src.n} & {mask:#x}"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
+from bpfemu.engine.interp.block import Block, Node
 from bpfemu.engine.interp.operands import reads_of
-from bpfemu.engine.interp.source import Block, Node
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Slot
 from bpfemu.machine.frame import Frame
@@ -15,7 +15,7 @@ from bpfemu.machine.gate import UNSET
 from bpfemu.machine.memory import U64
 from bpfemu.machine.stop import Fault, FrameInfo
 
-__all__ = ["call_chain", "complete", "read_before_write", "recover", "way_to"]
+__all__ = ["call_chain", "complete", "read_before_write", "recover"]
 
 
 def recover(
@@ -84,12 +84,3 @@ def complete(
         regs=fault.regs or tuple(regs),
         line=fault.line or image.line_text(pc),
     )
-
-
-def way_to(node: Node | None) -> list[Slot]:
-    """The slots from a function's head to ``node``, both included."""
-    slots = []
-    while node is not None:
-        slots.append(node.slot)
-        node = node.parent
-    return slots[::-1]

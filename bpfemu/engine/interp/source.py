@@ -21,14 +21,22 @@ which one it was (:mod:`bpfemu.engine.interp.recover`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import CodeType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bpfemu.engine.interp.alu import alu_source, is_narrow, swap_source
 from bpfemu.engine.interp.atomic import atomic_source
+from bpfemu.engine.interp.block import Block, Loop, Node
 from bpfemu.engine.interp.jump import condition
-from bpfemu.engine.interp.mem import FORGIVING, Place, load_source, store_source
+from bpfemu.engine.interp.mem import (
+    FORGIVING,
+    Place,
+    frame_source,
+    in_frame,
+    load_source,
+    store_source,
+)
 from bpfemu.engine.interp.operands import reads_of, writes_of
 from bpfemu.isa.insn import (
     AddrSpaceCast,
@@ -47,7 +55,7 @@ from bpfemu.isa.ops import AluOp, JmpOp
 from bpfemu.machine.memory import LoadKind
 from bpfemu.record import dataclass, field
 
-__all__ = ["BOUND", "PATH_LIMIT", "STRAIGHT", "Block", "Facts", "Node", "is_straight", "make_block"]
+__all__ = ["BOUND", "PATH_LIMIT", "STRAIGHT", "Facts", "is_straight", "make_block"]
 
 PATH_LIMIT: Final = 200  # instructions on one way through a function
 _TREE_LIMIT: Final = 160  # instructions in one function, copies of joined code included
@@ -60,14 +68,6 @@ BOUND: Final = (
 """Names that belong to a run; a function takes those it uses as defaults."""
 
 
-class Node(NamedTuple):
-    """An instruction on its way through a function."""
-
-    slot: Slot
-    before: int  # instructions of this round that ran before it
-    parent: Node | None
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a function is made from, beside its head."""
@@ -78,56 +78,6 @@ class Facts:
     heads: frozenset[Slot]  # where loops start
     place: Place
     cuts: frozenset[Slot] = frozenset()  # breakpoints: a function ends before one
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """How a function counts: ``size`` instructions for each round of its loop, 0 without one.
-
-    ``extra`` is how much longer the longest way out is; where rounds are ``uneven`` the shorter
-    ones put what they lack into ``spare``.
-    """
-
-    size: int  # instructions
-    extra: int  # instructions
-    uneven: bool
-
-    def opening(self) -> list[str]:
-        """The lines before the body."""
-        lines = [f" left -= {self.extra}"] if self.extra else []
-        lines.append(f" rounds = repeat(None, left // {self.size})")
-        if self.uneven:
-            lines.append(" spare = 0")
-        return [*lines, " for _ in rounds:"]
-
-    def left(self, count: int) -> str:
-        """What is left after ``count`` instructions of a round, as text."""
-        if not self.size:
-            return f"left - {count}"
-        lack = self.size + self.extra - count
-        text = f"rounds.__length_hint__() * {self.size} + left % {self.size}"
-        return text + (" + spare" if self.uneven else "") + (f" + {lack}" if lack else "")
-
-    def left_in(self, values: Mapping[str, Any], count: int) -> int:
-        """The same from the function's locals."""
-        left: int = values["left"]
-        if self.size and "rounds" in values:
-            left = left % self.size + self.size + self.extra + values.get("spare", 0)
-            left += values["rounds"].__length_hint__() * self.size
-        return left - count
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A compiled function."""
-
-    head: Slot
-    code: CodeType
-    bound: tuple[str, ...]  # the defaults it takes, in order
-    loop: Loop
-    nodes: tuple[Node | None, ...]  # by line
-    exits: dict[Slot, Node]  # the last instruction before leaving for a slot
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +110,23 @@ def is_straight(insn: Insn) -> bool:
 def make_block(facts: Facts, head: Slot) -> Block:
     """The function that starts at ``head`` and follows both ways of each condition."""
     writer = _Writer(facts, head)
-    writer.follow(head, _Way(0, None, _NO, frozenset({10}), _NO, frozenset({10})), 0)
+    writer.follow(head, _Way(0, None, _NO, frozenset({10}), _NO, frozenset({10}), frozenset()), 0)
     return writer.finish()
 
 
 _NO: Final[frozenset[int]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """How far one way through the function has come."""
 
-    count: int
+    ran: int  # instructions
     node: Node | None
     written: frozenset[int]
     sure: frozenset[int]  # registers that surely hold a number
     narrow: frozenset[int]  # registers that surely fit 32 bits
     near: frozenset[int]  # registers that surely point near the arena: adding a number is exact
+    filled: frozenset[tuple[int, int]]  # (offset, size) of stack words that surely are valid
 
 
 @dataclass(slots=True)
@@ -193,11 +143,11 @@ class _Writer:
         """Write instructions from ``slot`` until the way ends."""
         while self._goes_on(slot, way):
             insn = self.facts.code[slot]
-            node = Node(slot, way.count, way.node)
+            node = Node(slot, way.ran, way.node)
             self.total += 1
             self._check_read(insn, node, way, depth)
             sure = way.sure.union(reads_of(insn))
-            after = _Way(way.count + 1, node, way.written, sure, way.narrow, way.near)
+            after = way._replace(ran=way.ran + 1, node=node, sure=sure)
             if isinstance(insn, Jump):
                 if insn.op is not JmpOp.JA:
                     self._branch(insn, node, way, after, depth)
@@ -216,11 +166,11 @@ class _Writer:
         code, facts = self.facts.code, self.facts
         if not 0 <= slot < len(code) or not is_straight(code[slot]):
             return False
-        if way.count == 0:
+        if way.ran == 0:
             return True
         if slot == self.head or slot in facts.heads or slot in facts.cuts:
             return False
-        return way.count < PATH_LIMIT and self.total < _TREE_LIMIT
+        return way.ran < PATH_LIMIT and self.total < _TREE_LIMIT
 
     def _check_read(self, insn: Insn, node: Node, way: _Way, depth: int) -> None:
         for reg in reads_of(insn):
@@ -239,13 +189,13 @@ class _Writer:
     def _leave(self, slot: Slot, way: _Way, depth: int) -> None:
         assert way.node is not None
         if slot == self.head and slot not in self.facts.cuts:
-            self.lines.append((depth, _Again(way.count), Node(slot, way.count, way.node)))
+            self.lines.append((depth, _Again(way.ran), Node(slot, way.ran, way.node)))
             return
         if not 0 <= slot < len(self.facts.code):
             slot = len(self.facts.code)
         self.exits.setdefault(slot, way.node)
-        leave = _Leave(slot, way.count, way.written)
-        self.lines.append((depth, leave, Node(slot, way.count, way.node)))
+        leave = _Leave(slot, way.ran, way.written)
+        self.lines.append((depth, leave, Node(slot, way.ran, way.node)))
 
     def _put(self, depth: int, text: str, node: Node) -> None:
         for line in text.split("\n"):
@@ -260,9 +210,11 @@ class _Writer:
             case Swap():
                 return swap_source(insn)
             case Load():
-                return load_source(insn, slot, self.facts.loads[slot], place)
+                filled = (insn.offset, insn.size) in way.filled
+                return load_source(insn, slot, self.facts.loads[slot], place, filled)
             case Store():
-                return store_source(insn, slot, self.facts.loads[slot], place, narrow)
+                filled = (insn.offset, insn.size) in way.filled
+                return store_source(insn, slot, self.facts.loads[slot], place, narrow, filled)
             case Atomic():
                 return atomic_source(insn, slot, place)
             case LoadImm64():
@@ -282,6 +234,9 @@ class _Writer:
         loop = Loop(size, longest - size, any(count != size for count in rounds))
         taken = sorted(self.needed | self.written if rounds else self.needed)
         head = [" " + "; ".join(f"r{n} = r[{n}]" for n in taken)] if taken else []
+        code = "\n".join(line for _, line, _ in self.lines if isinstance(line, str))
+        sizes = [size for size in (8, 4, 2, 1) if f"fp{size} - " in code]
+        head += [" " + frame_source(self.facts.place, size) for size in sizes]
         tail = []
         if rounds:
             head += loop.opening()
@@ -309,15 +264,20 @@ class _Writer:
 
 def _moved_on(insn: Insn, way: _Way, facts: Facts, slot: Slot) -> _Way:
     """The way after a straight-line instruction: what is written, what is known of registers."""
-    near = way.near
+    near, filled = way.near, way.filled
     if isinstance(insn, Load | Store | Atomic) and facts.loads[slot] not in FORGIVING:
         near |= {insn.base.n}  # or the access would not have come back
+    if isinstance(insn, Store) and in_frame(insn.base, insn.offset, insn.size):
+        filled |= {(insn.offset, insn.size)}
     reg = writes_of(insn)
     if reg is None:
-        return _Way(way.count, way.node, way.written, way.sure, way.narrow, near)
-    narrow = way.narrow | {reg} if _is_narrow(insn, way.narrow) else way.narrow - {reg}
-    near = near | {reg} if _is_near(insn, near, facts.place) else near - {reg}
-    return _Way(way.count, way.node, way.written | {reg}, way.sure | {reg}, narrow, near)
+        return way._replace(near=near, filled=filled)
+    return way._replace(
+        written=way.written | {reg},
+        sure=way.sure | {reg},
+        narrow=way.narrow | {reg} if _is_narrow(insn, way.narrow) else way.narrow - {reg},
+        near=near | {reg} if _is_near(insn, near, facts.place) else near - {reg},
+    )
 
 
 def _is_near(insn: Insn, near: frozenset[int], place: Place) -> bool:
