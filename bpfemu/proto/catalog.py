@@ -10,12 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from bpfemu.errors import DeclarationError
+from bpfemu.proto.decl import Enumeration
 from bpfemu.proto.flags import KF_ITER_DESTROY, KF_ITER_NEW, KF_ITER_NEXT
 from bpfemu.proto.layout import Layouts, PtrType, StructType
 from bpfemu.proto.marks import HelperMark, KfuncMark, MapMark, ProgMark
 from bpfemu.proto.profile import KernelProfile
 from bpfemu.proto.spec import HelperSpec, KfuncSpec, read_helper, read_kfunc
-from bpfemu.proto.types import Struct
+from bpfemu.proto.types import Scalar, Struct
 from bpfemu.record import dataclass, field
 
 __all__ = ["Catalog", "check_iterator"]
@@ -23,15 +24,16 @@ __all__ = ["Catalog", "check_iterator"]
 ITER_SUFFIX = {KF_ITER_NEW: "new", KF_ITER_NEXT: "next", KF_ITER_DESTROY: "destroy"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """What a kernel offers; ``select`` narrows it to one profile."""
+    """What a kernel offers; ``select`` narrows it to one profile.  Equal only to itself."""
 
     kfuncs: dict[str, tuple[KfuncSpec, ...]] = field(default_factory=dict)
     helpers: dict[int, HelperSpec] = field(default_factory=dict)
     map_types: dict[int, type[Any]] = field(default_factory=dict)
     prog_types: dict[int, type[Any]] = field(default_factory=dict)
     structs: dict[str, type[Struct]] = field(default_factory=dict)
+    types: dict[str, type[Any]] = field(default_factory=dict)  # typedefs of integers, enums
 
     @classmethod
     def discover(cls, *packages: str) -> Catalog:
@@ -63,6 +65,7 @@ class Catalog:
             {**self.map_types, **other.map_types},
             {**self.prog_types, **other.prog_types},
             {**self.structs, **other.structs},
+            {**self.types, **other.types},
         )
 
     def find_kfunc(self, name: str, profile: KernelProfile) -> KfuncSpec | None:
@@ -101,8 +104,11 @@ class Catalog:
                 self.map_types[mark.number] = value
             case ProgMark():
                 self.prog_types[mark.number] = value
-        if isinstance(value, type) and issubclass(value, Struct) and value is not Struct:
-            self.structs.setdefault(value.c_name, value)
+        if isinstance(value, type):
+            if issubclass(value, Struct) and value is not Struct:
+                self.structs.setdefault(value.c_name, value)
+            elif issubclass(value, Scalar | Enumeration):
+                self.types.setdefault(value.__name__, value)
 
     def _check(self) -> None:
         layouts = Layouts(None, self.structs)

@@ -137,30 +137,38 @@ class Layouts:
         return found if struct else None
 
     def _from_class(self, cls: type[Struct]) -> Layout:
-        scope = vars(sys.modules[cls.__module__])
+        if (alias := cls.c_alias()) is not None:
+            return self._from_class(alias)
         fields: dict[str, Field] = {}
-        bit = end = 0  # bits
-        align = 1
-        for name, note in cls.c_members().items():
-            ctype = ctype_of(note, scope)
-            width, size = self.align_of(ctype), 8 * self.size_of(ctype)
-            align = max(align, width)
-            bit = 0 if cls.c_union else bit
-            if isinstance(ctype, IntType) and ctype.bits:
-                at, size = _bit_position(bit, ctype), ctype.bits
-                ctype = replace(ctype, shift=at % (8 * ctype.size))
-                self._add(fields, name, (at - ctype.shift) // 8, ctype)
-            else:
-                at = bit + -bit % (8 * width)
-                self._add(fields, name, at // 8, ctype)
-            bit = at + size
-            end = max(end, bit)
+        align, end = 1, 0  # bytes
+        for name, field in self.members(cls):
+            align = max(align, self.align_of(field.type))
+            end = max(end, _end(field, self.size_of(field.type)))
+            self._add(fields, name, field.offset, field.type)
         align = cls.c_align or (8 if cls.c_opaque else align)
-        end = (end + 7) // 8
         size = cls.c_size or end + -end % align
         if size < end:
             raise DeclarationError(cls.c_name, f"members need {end} bytes, size says {size}")
         return Layout(cls.c_name, size, align, fields)
+
+    def members(self, cls: type[Struct]) -> list[tuple[str, Field]]:
+        """The members of a declared struct as they are written, anonymous ones included."""
+        scope = vars(sys.modules[cls.__module__])
+        members: list[tuple[str, Field]] = []
+        bit = 0
+        for name, note in cls.c_members().items():
+            ctype = ctype_of(note, scope)
+            bit = 0 if cls.c_union else bit
+            if isinstance(ctype, IntType) and ctype.bits:
+                at, size = _bit_position(bit, ctype), ctype.bits
+                ctype = replace(ctype, shift=at % (8 * ctype.size))
+                members.append((name, Field((at - ctype.shift) // 8, ctype)))
+            else:
+                at = bit + -bit % (8 * self.align_of(ctype))
+                size = 8 * self.size_of(ctype)
+                members.append((name, Field(at // 8, ctype)))
+            bit = at + size
+        return members
 
     def _add(self, fields: dict[str, Field], name: str, at: int, ctype: CType) -> None:
         """A member named ``_anon…`` is anonymous: its own members are reached directly."""
@@ -217,3 +225,11 @@ def _bit_position(bit: int, ctype: IntType) -> int:
     """Where a bit field starts: in the unit that is being filled, if it fits, else in the next."""
     unit = 8 * ctype.size
     return bit if bit % unit + ctype.bits <= unit else bit + -bit % unit
+
+
+def _end(field: Field, size: int) -> int:
+    """The byte behind a member; a bit field ends with its last bit."""
+    ctype = field.type
+    if isinstance(ctype, IntType) and ctype.bits:
+        return field.offset + (ctype.shift + ctype.bits + 7) // 8
+    return field.offset + size

@@ -8,6 +8,7 @@ they never hide a member.
 from __future__ import annotations
 
 from collections.abc import Generator
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from bpfemu.machine.memory import U64
@@ -132,7 +133,7 @@ class Struct:
     ``size``/``align`` (bytes) override what the members give; ``union=True`` lays all members at
     offset 0; ``name`` is the C name where it differs from the class's.  With ``tag`` the name is
     a typedef of ``struct tag`` (of an untagged struct where it is empty); ``anonymous=True`` is a
-    struct without any name, written where it is used.
+    struct without any name, written where it is used.  A subclass of a subclass is a typedef.
     """
 
     c_name: ClassVar[str] = ""
@@ -166,14 +167,27 @@ class Struct:
         cls.c_anonymous = anonymous
 
     @classmethod
+    def c_alias(cls) -> type[Struct] | None:
+        """The struct that this one is a typedef of, or None."""
+        base = cls.__bases__[0]
+        return None if base is Struct or not issubclass(base, Struct) else base
+
+    @classmethod
     def c_members(cls) -> dict[str, Any]:
-        """The annotations by C name: Python writes ``__state`` as ``_task_struct__state``."""
-        private = f"_{cls.__name__.lstrip('_')}__"
+        """The annotations by C name.
+
+        Python writes ``__state`` as ``_task_struct__state``; a keyword is declared with a ``_``
+        behind it (``from_``).
+        """
         own = vars(cls).get("__annotations__", {})
-        return {
-            "__" + name.removeprefix(private) if name.startswith(private) else name: note
-            for name, note in own.items()
-        }
+        return {_c_name(cls, name): note for name, note in own.items()}
+
+
+def _c_name(cls: type[Any], name: str) -> str:
+    private = f"_{cls.__name__.lstrip('_')}__"
+    if name.startswith(private):
+        return "__" + name.removeprefix(private)
+    return name[:-1] if name.endswith("_") and iskeyword(name[:-1]) else name
 
 
 class Ptr(Generic[T]):

@@ -1,0 +1,1 @@
+"""Kernel objects that programs may see: declarations, and plain data to describe a world."""

@@ -1,0 +1,133 @@
+"""Control groups: declarations for BTF."""
+
+# mypy: disable-error-code="name-defined,valid-type,type-arg"
+# A name that this module does not know is a struct declared elsewhere, or nowhere: C's forward
+# declaration.
+
+from __future__ import annotations
+
+from bpfemu.proto.decl import Array, Bits, Const, Enumeration, char, int_, uint, ulong, ushort
+from bpfemu.proto.types import Ptr, Struct, bool_, u16, u64, void
+from bpfemu.world.typedefs import umode_t
+
+
+class bpf_cgroup_iter_order(Enumeration):
+    """Order of a walk over cgroups."""
+
+    BPF_CGROUP_ITER_ORDER_UNSPEC = 0
+    BPF_CGROUP_ITER_SELF_ONLY = 1
+    BPF_CGROUP_ITER_DESCENDANTS_PRE = 2
+    BPF_CGROUP_ITER_DESCENDANTS_POST = 3
+    BPF_CGROUP_ITER_ANCESTORS_UP = 4
+
+
+class kernfs_elem_dir(Struct):
+    """Children of a directory."""
+
+    subdirs: ulong
+    children: rb_root
+    root: Ptr[kernfs_root]
+
+
+class kernfs_node(Struct):
+    """A node of cgroupfs or sysfs."""
+
+    count: atomic_t
+    active: atomic_t
+    __parent: Ptr[kernfs_node]
+    name: Ptr[Const[char]]
+    rb: rb_node
+    ns: Ptr[Const[void]]
+    hash: uint
+    flags: ushort
+    mode: umode_t
+    id: u64
+    priv: Ptr[void]
+
+
+class cgroup_subsys(Struct):
+    """A controller."""
+
+    early_init: Bits[bool_, 1]
+    id: int_
+    name: Ptr[Const[char]]
+    legacy_name: Ptr[Const[char]]
+    root: Ptr[cgroup_root]
+    depends_on: uint
+
+
+class cgroup_subsys_state(Struct):
+    """A controller's state in one cgroup."""
+
+    cgroup: Ptr[cgroup]
+    ss: Ptr[cgroup_subsys]
+    refcnt: percpu_ref
+    sibling: list_head
+    children: list_head
+    id: int_
+    flags: uint
+    serial_nr: u64
+    online_cnt: atomic_t
+    destroy_work: work_struct
+    parent: Ptr[cgroup_subsys_state]
+    nr_descendants: int_
+
+
+class cgroup(Struct):
+    """A control group."""
+
+    self: cgroup_subsys_state
+    flags: ulong
+    level: int_
+    max_depth: int_
+    nr_descendants: int_
+    nr_dying_descendants: int_
+    max_descendants: int_
+    nr_populated_csets: int_
+    kn: Ptr[kernfs_node]
+    subtree_control: u16
+    subtree_ss_mask: u16
+    subsys: Array[Ptr[cgroup_subsys_state], 12]
+    root: Ptr[cgroup_root]
+    cset_links: list_head
+    e_csets: Array[list_head, 12]
+    dom_cgrp: Ptr[cgroup]
+    bpf_cgrp_storage: Ptr[bpf_local_storage]
+    ancestors: Array[Ptr[cgroup], 0]
+
+
+class cgroup_root(Struct):
+    """A cgroup hierarchy."""
+
+    subsys_mask: uint
+    hierarchy_id: int_
+    root_list: list_head
+    flags: uint
+    name: Array[char, 64]
+
+
+class cgroup_namespace(Struct):
+    """A cgroup namespace."""
+
+    ns: ns_common
+    user_ns: Ptr[user_namespace]
+    root_cset: Ptr[css_set]
+
+
+class css_set(Struct):
+    """The cgroups a task belongs to."""
+
+    subsys: Array[Ptr[cgroup_subsys_state], 12]
+    refcount: refcount_t
+    dom_cset: Ptr[css_set]
+    dfl_cgrp: Ptr[cgroup]
+    nr_tasks: int_
+    tasks: list_head
+    mg_tasks: list_head
+    dying_tasks: list_head
+    task_iters: list_head
+    e_cset_node: Array[list_head, 12]
+    threaded_csets: list_head
+    hlist: hlist_node
+    cgrp_links: list_head
+    dead: bool_

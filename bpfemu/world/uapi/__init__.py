@@ -1,0 +1,1 @@
+"""Numbers and structs of the user-space interface (include/uapi)."""

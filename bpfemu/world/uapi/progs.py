@@ -1,0 +1,285 @@
+"""Numbers of programs: types, attach types, helpers, return codes."""
+
+# mypy: disable-error-code="name-defined,valid-type,type-arg"
+# A name that this module does not know is a struct declared elsewhere, or nowhere: C's forward
+# declaration.
+
+from __future__ import annotations
+
+from bpfemu.proto.decl import Enumeration
+
+
+class bpf_prog_type(Enumeration):
+    """Kinds of programs."""
+
+    BPF_PROG_TYPE_UNSPEC = 0
+    BPF_PROG_TYPE_SOCKET_FILTER = 1
+    BPF_PROG_TYPE_KPROBE = 2
+    BPF_PROG_TYPE_SCHED_CLS = 3
+    BPF_PROG_TYPE_SCHED_ACT = 4
+    BPF_PROG_TYPE_TRACEPOINT = 5
+    BPF_PROG_TYPE_XDP = 6
+    BPF_PROG_TYPE_PERF_EVENT = 7
+    BPF_PROG_TYPE_CGROUP_SKB = 8
+    BPF_PROG_TYPE_CGROUP_SOCK = 9
+    BPF_PROG_TYPE_LWT_IN = 10
+    BPF_PROG_TYPE_LWT_OUT = 11
+    BPF_PROG_TYPE_LWT_XMIT = 12
+    BPF_PROG_TYPE_SOCK_OPS = 13
+    BPF_PROG_TYPE_SK_SKB = 14
+    BPF_PROG_TYPE_CGROUP_DEVICE = 15
+    BPF_PROG_TYPE_SK_MSG = 16
+    BPF_PROG_TYPE_RAW_TRACEPOINT = 17
+    BPF_PROG_TYPE_CGROUP_SOCK_ADDR = 18
+    BPF_PROG_TYPE_LWT_SEG6LOCAL = 19
+    BPF_PROG_TYPE_LIRC_MODE2 = 20
+    BPF_PROG_TYPE_SK_REUSEPORT = 21
+    BPF_PROG_TYPE_FLOW_DISSECTOR = 22
+    BPF_PROG_TYPE_CGROUP_SYSCTL = 23
+    BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE = 24
+    BPF_PROG_TYPE_CGROUP_SOCKOPT = 25
+    BPF_PROG_TYPE_TRACING = 26
+    BPF_PROG_TYPE_STRUCT_OPS = 27
+    BPF_PROG_TYPE_EXT = 28
+    BPF_PROG_TYPE_LSM = 29
+    BPF_PROG_TYPE_SK_LOOKUP = 30
+    BPF_PROG_TYPE_SYSCALL = 31
+    BPF_PROG_TYPE_NETFILTER = 32
+    __MAX_BPF_PROG_TYPE = 33
+
+
+class bpf_attach_type(Enumeration):
+    """Where programs attach."""
+
+    BPF_CGROUP_INET_INGRESS = 0
+    BPF_CGROUP_INET_EGRESS = 1
+    BPF_CGROUP_INET_SOCK_CREATE = 2
+    BPF_CGROUP_SOCK_OPS = 3
+    BPF_SK_SKB_STREAM_PARSER = 4
+    BPF_SK_SKB_STREAM_VERDICT = 5
+    BPF_CGROUP_DEVICE = 6
+    BPF_SK_MSG_VERDICT = 7
+    BPF_CGROUP_INET4_BIND = 8
+    BPF_CGROUP_INET6_BIND = 9
+    BPF_CGROUP_INET4_CONNECT = 10
+    BPF_CGROUP_INET6_CONNECT = 11
+    BPF_CGROUP_INET4_POST_BIND = 12
+    BPF_CGROUP_INET6_POST_BIND = 13
+    BPF_CGROUP_UDP4_SENDMSG = 14
+    BPF_CGROUP_UDP6_SENDMSG = 15
+    BPF_LIRC_MODE2 = 16
+    BPF_FLOW_DISSECTOR = 17
+    BPF_CGROUP_SYSCTL = 18
+    BPF_CGROUP_UDP4_RECVMSG = 19
+    BPF_CGROUP_UDP6_RECVMSG = 20
+    BPF_CGROUP_GETSOCKOPT = 21
+    BPF_CGROUP_SETSOCKOPT = 22
+    BPF_TRACE_RAW_TP = 23
+    BPF_TRACE_FENTRY = 24
+    BPF_TRACE_FEXIT = 25
+    BPF_MODIFY_RETURN = 26
+    BPF_LSM_MAC = 27
+    BPF_TRACE_ITER = 28
+    BPF_CGROUP_INET4_GETPEERNAME = 29
+    BPF_CGROUP_INET6_GETPEERNAME = 30
+    BPF_CGROUP_INET4_GETSOCKNAME = 31
+    BPF_CGROUP_INET6_GETSOCKNAME = 32
+    BPF_XDP_DEVMAP = 33
+    BPF_CGROUP_INET_SOCK_RELEASE = 34
+    BPF_XDP_CPUMAP = 35
+    BPF_SK_LOOKUP = 36
+    BPF_XDP = 37
+    BPF_SK_SKB_VERDICT = 38
+    BPF_SK_REUSEPORT_SELECT = 39
+    BPF_SK_REUSEPORT_SELECT_OR_MIGRATE = 40
+    BPF_PERF_EVENT = 41
+    BPF_TRACE_KPROBE_MULTI = 42
+    BPF_LSM_CGROUP = 43
+    BPF_STRUCT_OPS = 44
+    BPF_NETFILTER = 45
+    BPF_TCX_INGRESS = 46
+    BPF_TCX_EGRESS = 47
+    BPF_TRACE_UPROBE_MULTI = 48
+    BPF_CGROUP_UNIX_CONNECT = 49
+    BPF_CGROUP_UNIX_SENDMSG = 50
+    BPF_CGROUP_UNIX_RECVMSG = 51
+    BPF_CGROUP_UNIX_GETPEERNAME = 52
+    BPF_CGROUP_UNIX_GETSOCKNAME = 53
+    BPF_NETKIT_PRIMARY = 54
+    BPF_NETKIT_PEER = 55
+    BPF_TRACE_KPROBE_SESSION = 56
+    BPF_TRACE_UPROBE_SESSION = 57
+    __MAX_BPF_ATTACH_TYPE = 58
+
+
+class bpf_cmd(Enumeration):
+    """Commands of bpf(2)."""
+
+    BPF_MAP_CREATE = 0
+    BPF_MAP_LOOKUP_ELEM = 1
+    BPF_MAP_UPDATE_ELEM = 2
+    BPF_MAP_DELETE_ELEM = 3
+    BPF_MAP_GET_NEXT_KEY = 4
+    BPF_PROG_LOAD = 5
+    BPF_OBJ_PIN = 6
+    BPF_OBJ_GET = 7
+    BPF_PROG_ATTACH = 8
+    BPF_PROG_DETACH = 9
+    BPF_PROG_TEST_RUN = 10
+    BPF_PROG_RUN = 10
+    BPF_PROG_GET_NEXT_ID = 11
+    BPF_MAP_GET_NEXT_ID = 12
+    BPF_PROG_GET_FD_BY_ID = 13
+    BPF_MAP_GET_FD_BY_ID = 14
+    BPF_OBJ_GET_INFO_BY_FD = 15
+    BPF_PROG_QUERY = 16
+    BPF_RAW_TRACEPOINT_OPEN = 17
+    BPF_BTF_LOAD = 18
+    BPF_BTF_GET_FD_BY_ID = 19
+    BPF_TASK_FD_QUERY = 20
+    BPF_MAP_LOOKUP_AND_DELETE_ELEM = 21
+    BPF_MAP_FREEZE = 22
+    BPF_BTF_GET_NEXT_ID = 23
+    BPF_MAP_LOOKUP_BATCH = 24
+    BPF_MAP_LOOKUP_AND_DELETE_BATCH = 25
+    BPF_MAP_UPDATE_BATCH = 26
+    BPF_MAP_DELETE_BATCH = 27
+    BPF_LINK_CREATE = 28
+    BPF_LINK_UPDATE = 29
+    BPF_LINK_GET_FD_BY_ID = 30
+    BPF_LINK_GET_NEXT_ID = 31
+    BPF_ENABLE_STATS = 32
+    BPF_ITER_CREATE = 33
+    BPF_LINK_DETACH = 34
+    BPF_PROG_BIND_MAP = 35
+    BPF_TOKEN_CREATE = 36
+    BPF_PROG_STREAM_READ_BY_FD = 37
+    __MAX_BPF_CMD = 38
+
+
+class bpf_link_type(Enumeration):
+    """Kinds of links."""
+
+    BPF_LINK_TYPE_UNSPEC = 0
+    BPF_LINK_TYPE_RAW_TRACEPOINT = 1
+    BPF_LINK_TYPE_TRACING = 2
+    BPF_LINK_TYPE_CGROUP = 3
+    BPF_LINK_TYPE_ITER = 4
+    BPF_LINK_TYPE_NETNS = 5
+    BPF_LINK_TYPE_XDP = 6
+    BPF_LINK_TYPE_PERF_EVENT = 7
+    BPF_LINK_TYPE_KPROBE_MULTI = 8
+    BPF_LINK_TYPE_STRUCT_OPS = 9
+    BPF_LINK_TYPE_NETFILTER = 10
+    BPF_LINK_TYPE_TCX = 11
+    BPF_LINK_TYPE_UPROBE_MULTI = 12
+    BPF_LINK_TYPE_NETKIT = 13
+    BPF_LINK_TYPE_SOCKMAP = 14
+    __MAX_BPF_LINK_TYPE = 15
+
+
+class bpf_ret_code(Enumeration):
+    """What programs of some types return."""
+
+    BPF_OK = 0
+    BPF_DROP = 2
+    BPF_REDIRECT = 7
+    BPF_LWT_REROUTE = 128
+    BPF_FLOW_DISSECTOR_CONTINUE = 129
+
+
+class xdp_action(Enumeration):
+    """What XDP programs return."""
+
+    XDP_ABORTED = 0
+    XDP_DROP = 1
+    XDP_PASS = 2
+    XDP_TX = 3
+    XDP_REDIRECT = 4
+
+
+class sk_action(Enumeration):
+    """What socket programs return."""
+
+    SK_DROP = 0
+    SK_PASS = 1
+
+
+class bpf_task_iter_flags(Enumeration, name=""):
+    """What bpf_iter_task walks."""
+
+    BPF_TASK_ITER_ALL_PROCS = 0
+    BPF_TASK_ITER_ALL_THREADS = 1
+    BPF_TASK_ITER_PROC_THREADS = 2
+
+
+class bpf_loop_limits(Enumeration, name=""):
+    """Limits of loops."""
+
+    BPF_MAX_LOOPS = 0x800000
+    BPF_MAX_TIMED_LOOPS = 0xFFFF
+
+
+class bpf_kfunc_flags(Enumeration):
+    """Flags of kfuncs."""
+
+    BPF_F_PAD_ZEROS = 1
+
+
+class bpf_dynptr_type(Enumeration):
+    """Kinds of dynptrs."""
+
+    BPF_DYNPTR_TYPE_INVALID = 0
+    BPF_DYNPTR_TYPE_LOCAL = 1
+    BPF_DYNPTR_TYPE_RINGBUF = 2
+    BPF_DYNPTR_TYPE_SKB = 3
+    BPF_DYNPTR_TYPE_XDP = 4
+    BPF_DYNPTR_TYPE_SKB_META = 5
+
+
+class bpf_stream_id(Enumeration):
+    """Streams of a program."""
+
+    BPF_STDOUT = 1
+    BPF_STDERR = 2
+
+
+class bpf_core_relo_kind(Enumeration):
+    """What a CO-RE relocation asks for."""
+
+    BPF_CORE_FIELD_BYTE_OFFSET = 0
+    BPF_CORE_FIELD_BYTE_SIZE = 1
+    BPF_CORE_FIELD_EXISTS = 2
+    BPF_CORE_FIELD_SIGNED = 3
+    BPF_CORE_FIELD_LSHIFT_U64 = 4
+    BPF_CORE_FIELD_RSHIFT_U64 = 5
+    BPF_CORE_TYPE_ID_LOCAL = 6
+    BPF_CORE_TYPE_ID_TARGET = 7
+    BPF_CORE_TYPE_EXISTS = 8
+    BPF_CORE_TYPE_SIZE = 9
+    BPF_CORE_ENUMVAL_EXISTS = 10
+    BPF_CORE_ENUMVAL_VALUE = 11
+    BPF_CORE_TYPE_MATCHES = 12
+
+
+class bpf_cond_pseudo_jmp(Enumeration):
+    """Conditional pseudo jumps."""
+
+    BPF_MAY_GOTO = 0
+
+
+class bpf_addr_space_cast(Enumeration):
+    """Casts between address spaces."""
+
+    BPF_ADDR_SPACE_CAST = 1
+
+
+class bpf_task_fd_type(Enumeration):
+    """What a perf event fd stands for."""
+
+    BPF_FD_TYPE_RAW_TRACEPOINT = 0
+    BPF_FD_TYPE_TRACEPOINT = 1
+    BPF_FD_TYPE_KPROBE = 2
+    BPF_FD_TYPE_KRETPROBE = 3
+    BPF_FD_TYPE_UPROBE = 4
+    BPF_FD_TYPE_URETPROBE = 5
