@@ -72,6 +72,9 @@ class Cpu(Protocol):
     def in_nmi(self) -> bool:
         """In NMI context."""
 
+    def in_interrupt(self) -> bool:
+        """In softirq, hardirq or NMI context."""
+
     def local_irq_save(self) -> int:
         """Disable interrupts; returns flags for local_irq_restore."""
 
@@ -217,6 +220,9 @@ class Clock(Protocol):
     def ktime_ns(self) -> int:
         """CLOCK_MONOTONIC."""
 
+    def coarse_ns(self) -> int:
+        """CLOCK_MONOTONIC as of the last tick."""
+
     def boot_ns(self) -> int:
         """CLOCK_BOOTTIME."""
 
@@ -249,6 +255,9 @@ class Maps(Protocol):
 
     def at(self, addr: int) -> Any:
         """The map behind a map pointer; None when there is none."""
+
+    def record_at(self, addr: int) -> Any:
+        """The ring buffer that has a reserved record at ``addr``, or None."""
 
 
 class RunInfo(Protocol):
