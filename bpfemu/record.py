@@ -22,6 +22,7 @@ class Field:
     """One field of a record."""
 
     __slots__ = ("compare", "default", "default_factory", "name", "repr")
+    init = True  # as pretty-printers of the standard module's classes ask
 
     def __init__(self, default: Any, default_factory: Any, repr: bool, compare: bool) -> None:
         self.name = ""

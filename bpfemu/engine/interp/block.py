@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NamedTuple
 
 from bpfemu.isa.insn import Slot
+from bpfemu.record import dataclass
 
 __all__ = ["Block", "Loop", "Node", "way_to"]
 
