@@ -1,0 +1,151 @@
+"""What may be known of a register before the program runs, and what two ways of it have in common.
+
+The lattice is shallow: a value with a constant offset rises to one without, kinds that the kernel
+lets one instruction mix rise to UNKNOWN, those it refuses to MIXED.  Nothing ever falls.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+from bpfemu.machine.memory import LoadKind
+
+__all__ = [
+    "MEM",
+    "PROBED",
+    "SCALAR",
+    "UNKNOWN",
+    "Kind",
+    "Trust",
+    "Value",
+    "constant",
+    "join",
+    "load_kind",
+]
+
+
+class Kind(enum.Enum):
+    """The kernel's register types, as far as loads and calls need them."""
+
+    SCALAR = "scalar"
+    CTX = "ctx"
+    STACK = "fp"
+    MAP = "map_ptr"
+    MAP_VALUE = "map_value"
+    MEM = "mem"
+    BTF = "ptr_"
+    PROBED = "rdonly_untrusted_mem"
+    PACKET = "pkt"
+    PACKET_END = "pkt_end"
+    FUNC = "func"
+    ARENA = "arena"
+    UNKNOWN = "unknown"
+    MIXED = "mixed"
+
+
+class Trust(enum.Enum):
+    """What the verifier thinks of a BTF pointer (verifier notes, section 4.2)."""
+
+    NONE = ""  # no flag: loads probe
+    TRUSTED = "trusted"
+    RCU = "rcu"
+    ACQUIRED = "referenced"  # no flag, but with a reference: loads probe, fields are trusted
+    UNTRUSTED = "untrusted"
+    USER = "user"
+    PERCPU = "percpu"
+
+
+class Value(NamedTuple):
+    """``ref`` is a map's index, a BTF id, a frame, a slot; ``off`` a constant (bytes, or the
+    scalar's value), None where it varies."""
+
+    kind: Kind
+    ref: int = 0
+    off: int | None = None
+    trust: Trust = Trust.NONE
+
+
+SCALAR: Final = Value(Kind.SCALAR)
+UNKNOWN: Final = Value(Kind.UNKNOWN)
+MEM: Final = Value(Kind.MEM)
+PROBED: Final = Value(Kind.PROBED)
+MANY: Final = -1
+"""The ``ref`` of a value that may be one of several."""
+
+# Pointers that one instruction may meet side by side (reg_type_mismatch_ok in the verifier).
+_MIXABLE: Final = frozenset(
+    {
+        Kind.STACK,
+        Kind.MAP,
+        Kind.MAP_VALUE,
+        Kind.MEM,
+        Kind.PACKET,
+        Kind.PACKET_END,
+        Kind.FUNC,
+        Kind.SCALAR,
+        Kind.UNKNOWN,
+    }
+)
+_MEMORY: Final = frozenset({Kind.MEM, Kind.BTF, Kind.PROBED})
+
+
+def constant(value: int) -> Value:
+    """A scalar that is known: u64."""
+    return Value(Kind.SCALAR, 0, value)
+
+
+def join(a: Value, b: Value) -> Value:
+    """What holds for both."""
+    if a == b:
+        return a
+    if a.kind is b.kind:
+        return _join_same(a, b)
+    for one, other in ((a, b), (b, a)):
+        if one.kind is Kind.SCALAR and one.off == 0 and other.kind is not Kind.UNKNOWN:
+            return other  # NULL or a pointer: loads are made through the pointer
+    kinds = {a.kind, b.kind}
+    if Kind.UNKNOWN in kinds or Kind.SCALAR in kinds:
+        return UNKNOWN
+    if kinds <= _MEMORY:
+        return PROBED if Kind.PROBED in kinds else MEM
+    return UNKNOWN if kinds <= _MIXABLE else Value(Kind.MIXED)
+
+
+def _join_same(a: Value, b: Value) -> Value:
+    ref = a.ref if a.ref == b.ref else MANY
+    off = a.off if a.off == b.off and ref == a.ref else None
+    trust = a.trust
+    if trust is not b.trust:
+        trust = Trust.UNTRUSTED if Trust.UNTRUSTED in (trust, b.trust) else Trust.NONE
+    return Value(a.kind, ref, off, trust)
+
+
+_LOAD_KINDS: Final = {
+    Kind.SCALAR: LoadKind.UNKNOWN,
+    Kind.CTX: LoadKind.CTX,
+    Kind.STACK: LoadKind.STACK,
+    Kind.MAP: LoadKind.UNKNOWN,
+    Kind.MAP_VALUE: LoadKind.MAP_VALUE,
+    Kind.MEM: LoadKind.MEM,
+    Kind.BTF: LoadKind.BTF,
+    Kind.PROBED: LoadKind.PROBE,
+    Kind.PACKET: LoadKind.PACKET,
+    Kind.PACKET_END: LoadKind.UNKNOWN,
+    Kind.FUNC: LoadKind.UNKNOWN,
+    Kind.ARENA: LoadKind.ARENA,
+    Kind.UNKNOWN: LoadKind.UNKNOWN,
+    Kind.MIXED: LoadKind.UNKNOWN,
+}
+assert set(_LOAD_KINDS) == set(Kind), set(Kind) - set(_LOAD_KINDS)
+
+
+def load_kind(value: Value, *, store: bool = False) -> LoadKind:
+    """What an access through the value is: loads through unflagged BTF pointers probe.
+
+    Stores never probe (verifier notes, section 4.5).
+    """
+    if value.kind is Kind.BTF:
+        ordinary = store or value.trust in (Trust.TRUSTED, Trust.RCU)
+        return LoadKind.BTF if ordinary else LoadKind.PROBE
+    return LoadKind.UNKNOWN if store and value.kind is Kind.PROBED else _LOAD_KINDS[value.kind]
