@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from errno import EINVAL, ENAMETOOLONG, ESRCH
 from typing import Final
 
@@ -11,6 +10,7 @@ from bpfemu.bind.sections import Section
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
 from bpfemu.errors import BindError
+from bpfemu.record import dataclass
 
 __all__ = ["Attach", "find_attach"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bpfemu.bind.attach import Attach
@@ -10,6 +9,7 @@ from bpfemu.bind.values import SCALAR, Kind, Trust, Value
 from bpfemu.bind.walk import Walker
 from bpfemu.isa.insn import Insn, Load
 from bpfemu.machine.memory import LoadKind
+from bpfemu.record import dataclass
 
 __all__ = ["Context", "widened"]
 

@@ -12,7 +12,6 @@ removes dead code; slots that are never visited are dead.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from errno import EINVAL
 from heapq import heappop, heappush
 
@@ -20,14 +19,15 @@ from bpfemu.bind.context import Context
 from bpfemu.bind.results import Calls
 from bpfemu.bind.state import Function, State
 from bpfemu.bind.transfer import Transfer
-from bpfemu.bind.values import UNKNOWN, Kind, Value
+from bpfemu.bind.values import SCALAR, Kind, Value
 from bpfemu.errors import BindError
 from bpfemu.image import CallTarget
 from bpfemu.isa.flow import Block, blocks
 from bpfemu.isa.insn import Insn, Jump
 from bpfemu.machine.memory import LoadKind
+from bpfemu.record import dataclass, field
 
-__all__ = ["Facts", "Input", "find_kinds"]
+__all__ = ["Facts", "Input", "Solver", "find_kinds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Facts:
 
 def find_kinds(given: Input) -> Facts:
     """Run the pass; BindError where one instruction meets pointers that the kernel keeps apart."""
-    solver = _Solver(given)
+    solver = Solver(given)
     solver.run()
     facts = solver.facts
     facts.depths = [function.depth for function in solver.functions]
@@ -76,7 +76,7 @@ def find_kinds(given: Input) -> Facts:
     return facts
 
 
-class _Solver:
+class Solver:
     """The worklist: blocks in ascending order, each with the state at its start."""
 
     def __init__(self, given: Input) -> None:
@@ -101,11 +101,12 @@ class _Solver:
 
     def run(self) -> None:
         """Visit blocks until nothing changes."""
-        context = Value(Kind.CTX, 0, 0)
-        self.enter(0, [context], 0b111100, {}, self._given.rcu)
-        if self._given.exception_callback >= 0:
-            self.enter(self._given.exception_callback, [UNKNOWN], 0b111100, {}, self._given.rcu)
-            self._by_start[self._given.exception_callback].exits = True
+        given = self._given
+        missing = 0b111100  # r2 to r5
+        self.enter(0, [Value(Kind.CTX, 0, 0)], missing, {}, rcu=given.rcu)
+        if given.exception_callback >= 0:
+            self._by_start[given.exception_callback].exits = True
+            self.enter(given.exception_callback, [SCALAR], missing, {}, rcu=given.rcu)
         while self._queue:
             start = heappop(self._queue)
             self._queued.discard(start)
@@ -121,6 +122,7 @@ class _Solver:
         args: list[Value],
         missing: int,
         outer: dict[int, dict[int, Value]],
+        *,
         rcu: bool,
     ) -> Function | None:
         """One call of the function at ``start``; None where no function starts."""
@@ -153,11 +155,12 @@ class _Solver:
             self.again(self._block_starts[bisect_right(self._block_starts, slot) - 1])
 
     def _visit(self, block: Block, state: State) -> None:
-        code, reached, step = self._given.code, self.facts.reached, self._transfer.step
+        code, reached, steps = self._given.code, self.facts.reached, self._transfer.steps
         function = self.function_at(block.start)
         for slot in range(block.start, block.end):
             reached[slot] = 1
-            if not step(function, state, code[slot], slot):
+            insn = code[slot]
+            if not steps[type(insn)](function, state, insn, slot):
                 return
         taken = self._transfer.branch
         self._transfer.branch = None

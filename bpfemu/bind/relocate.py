@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from errno import EINVAL, ENOTSUP
 from typing import Final
 
@@ -21,6 +20,7 @@ from bpfemu.errors import BindError
 from bpfemu.image import CallTarget, MapSlot, Segment
 from bpfemu.isa.insn import Call, CallSub, Insn, LoadImm64
 from bpfemu.object import BpfObject, Extern, Reloc
+from bpfemu.record import dataclass, field
 
 __all__ = ["RelocKind", "Relocated", "classify", "relocate"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from errno import EINVAL, ENOENT, ESRCH
 from typing import Final
 
@@ -15,6 +14,7 @@ from bpfemu.btf.spelling import type_name
 from bpfemu.errors import BindError
 from bpfemu.image import CallTarget
 from bpfemu.object import BpfObject, Extern
+from bpfemu.record import dataclass
 
 __all__ = ["Externs", "Symbol"]
 
@@ -38,7 +38,7 @@ class Externs:
         self._btf = obj.btf
         self._options = options
         self._btfs = {"": options.kernel_btf, **options.modules}
-        self._calls: dict[str, tuple[CallTarget, BindError | None]] = {}
+        self._calls: dict[str, tuple[CallTarget, str]] = {}
 
     def find(self, name: str) -> Extern | None:
         """The extern of that name."""
@@ -46,23 +46,13 @@ class Externs:
 
     def call(self, program: str, slot: int, extern: Extern) -> tuple[CallTarget, BindError | None]:
         """What a call of the extern calls; with an error when the kernel lacks a strong one."""
-        found = self._calls.get(extern.name)
-        if found is None:
-            target, why = self._find_kfunc(extern)
-            found = target, None
-            if target.poisoned and not extern.weak:
-                found = target, BindError(why, program=program, symbol=extern.name, errno=EINVAL)
-            self._calls[extern.name] = found
-        target, error = found
-        if error is not None:
-            error = BindError(
-                f"extern (func ksym) {target.why}",
-                program=program,
-                symbol=extern.name,
-                slot=slot,
-                errno=EINVAL,
-            )
-        return target, error
+        if extern.name not in self._calls:
+            self._calls[extern.name] = self._find_kfunc(extern)
+        target, why = self._calls[extern.name]
+        if not target.poisoned or extern.weak:
+            return target, None
+        rule = f"extern (func ksym) {why}"
+        return target, BindError(rule, program=program, symbol=extern.name, slot=slot, errno=EINVAL)
 
     def _find_kfunc(self, extern: Extern) -> tuple[CallTarget, str]:
         """The target, poisoned with a reason when there is none."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
-from bpfemu.bind.values import UNKNOWN, Kind, Value, join
+from bpfemu.bind.values import SCALAR, UNKNOWN, Kind, Trust, Value, join
+from bpfemu.record import dataclass, field
 
 __all__ = ["ENTRY_UNINIT", "OWN", "SCRATCHED", "Function", "State"]
 
@@ -72,10 +72,35 @@ class State:
         for at in [at for at, v in self.stack.items() if at >= low and v.kind is Kind.SCALAR]:
             del self.stack[at]
 
-    def end_rcu(self, weaken: dict[Value, Value]) -> None:
-        """Replace the values of ``weaken`` everywhere."""
-        self.regs = [weaken.get(value, value) for value in self.regs]
-        self.stack = {at: weaken.get(value, value) for at, value in self.stack.items()}
+    def read(self, number: int, slot: int, uninit: set[int]) -> Value:
+        """A register's value; the slot is noted in ``uninit`` when nobody may have written it."""
+        if self.uninit >> number & 1:
+            uninit.add(slot)
+        return self.regs[number]
+
+    def write(self, function: Function, number: int, value: Value) -> None:
+        """Set a register (r10 is read-only); pointers into the stack tell how deep it is."""
+        if number == 10:
+            return
+        self.regs[number] = value
+        self.uninit &= ~(1 << number)
+        if value.kind is Kind.STACK and value.ref == OWN and value.off is not None:
+            function.depth = max(function.depth, -value.off)
+
+    def scratch(self) -> None:
+        """r1 to r5 after a call."""
+        self.uninit |= SCRATCHED
+        self.regs[1:6] = [SCALAR] * 5
+
+    def end_rcu(self) -> None:
+        """The read section ends: RCU pointers are not trusted any more."""
+        self.rcu = False
+        self.regs = [_weakened(value) for value in self.regs]
+        self.stack = {at: _weakened(value) for at, value in self.stack.items()}
+
+
+def _weakened(value: Value) -> Value:
+    return value._replace(trust=Trust.UNTRUSTED) if value.trust is Trust.RCU else value
 
 
 def merge_stack(mine: dict[int, Value], theirs: dict[int, Value]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from errno import EACCES, EINVAL
 from typing import Final
 
@@ -15,6 +14,7 @@ from bpfemu.image import CallTarget
 from bpfemu.isa.insn import Call, Insn, LoadImm64
 from bpfemu.proto.flags import KF_SLEEPABLE
 from bpfemu.proto.spec import HelperSpec, KfuncSpec
+from bpfemu.record import dataclass
 
 __all__ = ["GPL_LICENSES", "Program", "find_targets"]
 
