@@ -61,6 +61,8 @@ FREED: Final = _FREED
 KERNEL: Final = _KERNEL
 ITER: Final = READ | _ITER
 
+_MAPPED: Final = bytes(s for s in range(1, 256) if not s & (_FREED | _REDZONE))
+
 REDZONE_SIZE: Final = 32  # bytes kept free around each allocation
 QUARANTINE_SIZE: Final = 1 << 20  # bytes of freed memory kept out of use
 
@@ -244,8 +246,7 @@ class Memory:
         low = addr - self.base
         if low < 0 or low + size > self.size:
             return False
-        states = self.shadow[low : low + size]
-        return not any(not s or s & (_FREED | _REDZONE) for s in set(states))
+        return not self.shadow[low : low + size].translate(None, _MAPPED)
 
     def read(self, addr: int, size: int) -> bytes:
         """Bytes as the kernel reads them; Trap when something there is not mapped."""

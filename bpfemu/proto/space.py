@@ -29,6 +29,7 @@ class Space:
     def __init__(self, memory: Memory, layouts: Layouts) -> None:
         self.memory = memory
         self.layouts = layouts
+        self._members: dict[tuple[int, str], tuple[CType | None, Field]] = {}
 
     def pointer(self, addr: int, target: Any) -> Ptr[Any]:
         """A pointer to ``target``: a CType, an annotation, or a struct's name."""
@@ -44,21 +45,33 @@ class Space:
 
     def read_member(self, pointer: Ptr[Any], name: str) -> Any:
         """``pointer->name``."""
-        field = self.layout(pointer).field(name)
+        field = self._member(pointer, name)
         return self.read(pointer._addr + field.offset, field.type)
 
     def write_member(self, pointer: Ptr[Any], name: str, value: Any) -> None:
         """``pointer->name = value``."""
-        field = self.layout(pointer).field(name)
+        field = self._member(pointer, name)
         self.write(pointer._addr + field.offset, field.type, value)
+
+    def _member(self, pointer: Ptr[Any], name: str) -> Field:
+        """The member of what a pointer points to; types are told apart by identity, for speed."""
+        ctype = pointer._type
+        found = self._members.get((id(ctype), name))
+        if found is None:  # the entry keeps the type alive, so its id stays its own
+            found = ctype, self.layout(pointer).field(name)
+            self._members[id(ctype), name] = found
+        return found[1]
 
     def address_of(self, pointer: Ptr[Any], name: str) -> Ptr[Any]:
         """``&pointer->name``."""
+        if "." not in name:
+            field = self._member(pointer, name)
+            return Ptr(pointer._addr + field.offset, field.type, self)
         at, ctype = pointer._addr, pointer._type
         for part in name.split("."):
             if not isinstance(ctype, StructType):
                 raise InputError(f"{ctype} has no member {part!r}")
-            field: Field = self.layouts.of(ctype).field(part)
+            field = self.layouts.of(ctype).field(part)
             at, ctype = at + field.offset, field.type
         return Ptr(at, ctype, self)
 
