@@ -5,9 +5,10 @@ Names resolve when first used; importing the package costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # importing typing would be most of what importing bpfemu costs
 if TYPE_CHECKING:
+    from typing import Any
+
     from bpfemu.errors import BpfemuError
     from bpfemu.outcome import Outcome
     from bpfemu.session import Options, Session
