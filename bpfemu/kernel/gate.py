@@ -189,13 +189,16 @@ class Gate:
                     result = body(*values, **services, args=[reg or 0 for reg in regs[1:6]])
                 else:
                     result = body(*values, **services)
-                r0 = to_r0(result)
             except _CARRIERS:
                 raise
             except Exception as error:
                 raise BodyError(name, error) from error
             finally:
                 memory.site = None
+            try:
+                r0 = to_r0(result)
+            except Exception as error:
+                raise BodyError(name, error) from error
             regs[0] = r0  # type: ignore[assignment]
             regs[1:6] = _SCRATCHED
             for entry, token in zip(entries, tokens, strict=True):
@@ -222,8 +225,11 @@ class Gate:
             extra = {"args": [reg or 0 for reg in regs[1:6]]} if raw else {}
             site = self.site(pc)
             result = yield from self._drive(spec.name, body(*values, **services, **extra), site)
-            r0 = _guarded(spec.name, to_r0, result)
-            regs[0] = r0
+            try:
+                r0 = to_r0(result)
+            except Exception as error:
+                raise BodyError(spec.name, error) from error
+            regs[0] = r0  # type: ignore[assignment]
             regs[1:6] = _SCRATCHED
             for entry, token in zip(entries, tokens, strict=True):
                 entry.after(token, site, r0 or 0)
@@ -248,15 +254,6 @@ class Gate:
         finally:
             memory.site = None
             body.close()
-
-
-def _guarded(name: str, to_r0: Callable[[Any], int | None], value: Any) -> Any:
-    try:
-        return to_r0(value)
-    except _CARRIERS:
-        raise
-    except Exception as error:
-        raise BodyError(name, error) from error
 
 
 def _poisoned(target: CallTarget) -> CallOut:
