@@ -81,6 +81,7 @@ struct qstr {
 	};
 	const unsigned char *name;
 };
+struct bpf_map;
 struct super_block;
 struct inode {
 	unsigned short i_mode;

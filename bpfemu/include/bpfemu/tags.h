@@ -34,11 +34,7 @@
 #define __finding(kind) BPFEMU_TAG("test_finding=" #kind)
 /* The run ends by itself and leaves this behind: __leak("iterator"). */
 #define __leak(kind) BPFEMU_TAG("test_leak=" kind)
-/* This bpf_printk line appears (in order, several allowed). */
-#define __printk(text) BPFEMU_TAG("test_printk=" BPFEMU_TEXT(__COUNTER__) "=" text)
-/* The run ends because the budget of this many instructions is used up. */
-#define __budget(insns) BPFEMU_TAG("test_budget=" BPFEMU_TEXT(insns))
-/* Binding the program fails, with this in the message. */
-#define __refused(text) BPFEMU_TAG("test_refused=" text)
+/* One of the lines that bpf_printk wrote has this in it (several allowed). */
+#define __stdout(text) BPFEMU_TAG("test_expect_stdout=" BPFEMU_TEXT(__COUNTER__) "=" text)
 
 #endif
