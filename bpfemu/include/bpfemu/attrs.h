@@ -90,6 +90,17 @@ enum libbpf_tristate {
 #define barrier_var(var) __asm__ volatile("" : "+r"(var))
 #endif
 
+/* For functions written in assembly: what they may change, and constants and helpers by name. */
+#define __naked __attribute__((naked))
+#define __clobber_all \
+	"r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "memory"
+#define __clobber_common "r0", "r1", "r2", "r3", "r4", "r5", "memory"
+#define __imm(name) [name] "i"(name)
+#define __imm_const(name, expr) [name] "i"(expr)
+#define __imm_addr(name) [name] "i"(&name)
+#define __imm_ptr(name) [name] "r"(&name)
+#define __imm_insn(name, expr) [name] "i"(*(long *)&(expr))
+
 #ifndef likely
 #define likely(x) __builtin_expect(!!(x), 1)
 #endif

@@ -27,7 +27,6 @@
 #define __flag(name) BPFEMU_TAG("test_prog_flags=" BPFEMU_TEXT(name))
 /* Not a test by itself: others call it. */
 #define __auxiliary BPFEMU_TAG("test_auxiliary")
-#define __naked __attribute__((naked))
 /* The run ends in this FaultKind: __fault(OUT_OF_BOUNDS). */
 #define __fault(kind) BPFEMU_TAG("test_fault=" #kind)
 /* The run goes on and this FaultKind is among its findings: __finding(UNINITIALISED). */
