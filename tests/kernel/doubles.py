@@ -11,7 +11,7 @@ from bpfemu.isa.insn import Call, CallSub
 from bpfemu.kernel.config import KernelConfig, RunOptions
 from bpfemu.kernel.kernel import Kernel
 from bpfemu.machine.machine import Machine
-from bpfemu.machine.memory import LoadKind
+from bpfemu.machine.memory import READ_ONLY, LoadKind, Memory
 from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.flags import (
@@ -80,7 +80,9 @@ def bpf_iter_buf_new(it: Ptr[bpf_iter_buf], size: u32, *, mem_alloc: MemAlloc) -
 
 
 @kfunc(KF_ITER_NEXT | KF_RET_NULL)
-def bpf_iter_buf_next(it: Ptr[bpf_iter_buf]) -> Ptr[u64]:
+def bpf_iter_buf_next(it: Ptr[bpf_iter_buf], *, memory: Memory) -> Ptr[u64]:
+    if it.data:
+        memory.set_state(it.data, 8, READ_ONLY)  # programs may look at its first 8 bytes
     return it.cast_(u64)
 
 
