@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-ALL = ("bench.start", "bench.bench_interp")
+ALL = ("bench.start", "bench.bench_interp", "bench.btf_open")
 
 if __name__ == "__main__":
     for name in ALL:

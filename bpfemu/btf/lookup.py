@@ -53,13 +53,17 @@ class NameLookup:
         self._inner: bool | None = None
         self._start_str_off = start_str_off
 
-    def string_starts(self, text: bytes) -> list[int]:
-        """Return the offsets, from this blob's first string, of strings that equal ``text``."""
-        return [at for at in self._ends(text) if not at or not self._string_byte(at - 1)]
+    def adopt(self, column: bytes) -> None:
+        """Take over the name offsets of all types, one native word each, from an earlier parse."""
+        self._column = column
 
-    def strings_beginning(self, text: bytes) -> list[int]:
-        """Return the offsets of strings that begin with ``text``."""
-        return [at for at in self._hits(text) if not at or not self._string_byte(at - 1)]
+    def string_starts(self, text: bytes) -> Iterator[int]:
+        """Yield the offsets, from this blob's first string, of strings that equal ``text``."""
+        return (at for at in self._ends(text) if not at or not self._string_byte(at - 1))
+
+    def strings_beginning(self, text: bytes) -> Iterator[int]:
+        """Yield the offsets of strings that begin with ``text``."""
+        return (at for at in self._hits(text) if not at or not self._string_byte(at - 1))
 
     def string_tails(self, text: bytes) -> list[int]:
         """Return the offsets where ``text`` is the tail of a longer string and named from there.
@@ -90,7 +94,7 @@ class NameLookup:
         yield from self._column_hits(name_off, start)
 
     def _column_hits(self, name_off: int, start: int) -> Iterator[int]:
-        column = self._name_column()
+        column = self.name_column()
         pattern = name_off.to_bytes(4, sys.byteorder)
         where = 4 * start
         while (where := column.find(pattern, where)) >= 0:
@@ -98,7 +102,8 @@ class NameLookup:
                 yield where // 4
             where += 1
 
-    def _name_column(self) -> bytes:
+    def name_column(self) -> bytes:
+        """Return the name offsets of all types, one native word each."""
         if self._column is None:
             self._walk.finish()
             words = self._words
@@ -109,7 +114,7 @@ class NameLookup:
         if self._inner is None:
             start_str_off = self._start_str_off
             end = start_str_off + self._place.strings_size
-            used = set(memoryview(self._name_column()).cast("I"))
+            used = set(memoryview(self.name_column()).cast("I"))
             self._inner = any(
                 self._string_byte(off - start_str_off - 1)
                 for off in used

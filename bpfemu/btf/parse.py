@@ -33,6 +33,7 @@ __all__ = [
     "decode_type",
     "read_geometry",
     "read_words",
+    "record_size",
 ]
 
 MAGIC: Final = 0xEB9F
@@ -119,15 +120,23 @@ def read_words(data: memoryview, byteorder: Literal["little", "big"]) -> Words:
     return words
 
 
+def record_size(info: int) -> int | None:
+    """Return the words of a record with that info word; None if the word is not legal."""
+    kind = info >> 24 & 31
+    if info & ~LEGAL_INFO or not 1 <= kind < len(k.KINDS):
+        return None
+    fixed, each = TRAILER_WORDS.get(kind, (0, 0))
+    return RECORD_WORDS + fixed + each * (info & 0xFFFF)
+
+
 class _RecordSizes(dict[int, int]):
     """Words per record by its info word, worked out on first meeting."""
 
     def __missing__(self, info: int) -> int:
-        kind = info >> 24 & 31
-        if info & ~LEGAL_INFO or not 1 <= kind < len(k.KINDS):
+        size = record_size(info)
+        if size is None:
             raise LookupError(info)
-        fixed, each = TRAILER_WORDS.get(kind, (0, 0))
-        size = self[info] = RECORD_WORDS + fixed + each * (info & 0xFFFF)
+        self[info] = size
         return size
 
 

@@ -8,7 +8,7 @@ is reported by the question that meets it.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from mmap import mmap
 from os import PathLike
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from bpfemu.btf import kinds as k
 from bpfemu.btf.layout import MemberAt, align_of, find_member, flatten_members, size_of
 from bpfemu.btf.lookup import NameLookup
-from bpfemu.btf.parse import TypeWalk, bad, decode_type, read_geometry, read_words
+from bpfemu.btf.parse import TypeWalk, Words, bad, decode_type, read_geometry, read_words
 
 __all__ = ["Btf", "MemberAt"]
 
@@ -33,12 +33,14 @@ class Btf:
     """Types by id and by name; ids and string offsets continue those of the ``base``."""
 
     __slots__ = (
+        "__weakref__",
         "_cache",
         "_data",
         "_lookup",
         "_place",
         "_strings_end",
         "_tags",
+        "_types",
         "_walk",
         "_words",
         "base",
@@ -59,6 +61,7 @@ class Btf:
         if base is None and data[place.strings_at]:
             raise bad("BTF strings do not begin with a NUL", place.strings_at)
         types = memoryview(data)[place.types_at : place.types_at + place.types_size]
+        self._types = types
         self._words = read_words(types, place.byteorder)
         self._walk = TypeWalk(self._words)
         self._cache: dict[int, k.Type] = {0: VOID}
@@ -92,7 +95,12 @@ class Btf:
         from bpfemu.btf.source import open_blob
 
         data, name = open_blob(path)
-        return cls.parse(data, base, name)
+        btf = cls.parse(data, base, name)
+        if btf._place.types_size > _EAGER_WALK:
+            from bpfemu.btf.index import use_index
+
+            use_index(btf, btf._types, btf._words, btf._walk, btf._lookup)
+        return btf
 
     def __repr__(self) -> str:
         return f"<Btf {self.name or 'without a name'}, ids from {self.start_id}>"
@@ -161,6 +169,13 @@ class Btf:
             found = self._cache[id] = decode_type(self._words, at, self.string)
         return found
 
+    def record_words(self, id: int) -> tuple[Words, int]:
+        """Return the words that hold a type's record, and where in them it starts."""
+        if id < self.start_id and self.base:
+            return self.base.record_words(id)
+        self.type(id)
+        return self._words, self._walk.starts[id - self.start_id]
+
     def has_id(self, id: int) -> bool:
         """Whether there is a type with this id."""
         if id < self.start_id:
@@ -204,8 +219,7 @@ class Btf:
 
     def find_string(self, text: str) -> int | None:
         """Return the offset of a string, of the base's if it has it."""
-        offsets = self._string_hits(NameLookup.string_starts, _bytes(text))
-        return offsets[0] if offsets else None
+        return next(self._string_hits(NameLookup.string_starts, _bytes(text)), None)
 
     def _own_named(self, name: str, kinds: tuple[Kind, ...]) -> Iterator[int]:
         """Yield own types of a name: first those of whole strings, then those of tails."""
@@ -214,7 +228,7 @@ class Btf:
             yield from self._own_at(self._string_hits(NameLookup.string_starts, text), kinds)
             yield from self._own_at(self._string_hits(NameLookup.string_tails, text), kinds)
 
-    def _own_at(self, name_offs: list[int], kinds: tuple[Kind, ...]) -> Iterator[int]:
+    def _own_at(self, name_offs: Iterable[int], kinds: tuple[Kind, ...]) -> Iterator[int]:
         numbers = {kind if isinstance(kind, int) else kind.KIND for kind in kinds}
         for name_off in name_offs:
             for number in self._lookup.numbers(name_off):
@@ -222,11 +236,13 @@ class Btf:
                     yield self.start_id + number
 
     def _string_hits(
-        self, search: Callable[[NameLookup, bytes], list[int]], text: bytes
-    ) -> list[int]:
-        """Search the strings of the base and our own; return offsets."""
-        found = self.base._string_hits(search, text) if self.base else []
-        return found + [self.start_str_off + at for at in search(self._lookup, text)]
+        self, search: Callable[[NameLookup, bytes], Iterable[int]], text: bytes
+    ) -> Iterator[int]:
+        """Search the strings of the base and our own; yield offsets."""
+        if self.base:
+            yield from self.base._string_hits(search, text)
+        for at in search(self._lookup, text):
+            yield self.start_str_off + at
 
     def decl_tags(self, id: int) -> list[tuple[str, int]]:
         """Return the texts tagged to a type with their component index (-1: the whole type)."""
