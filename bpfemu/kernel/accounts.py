@@ -239,7 +239,7 @@ def _irq_flag(spec: KfuncSpec, index: int, ledger: LedgerNow) -> Account:
 
     def before(regs: Regs) -> int:
         addr = -1 if regs[index + 1] is None else regs[index + 1]
-        ledger().check_irq_flag(addr, index, fresh=not restores)
+        ledger().check_irq_flag(addr, index, fresh=not restores, family=family)
         return addr
 
     def after(addr: int, site: Site, r0: int) -> None:

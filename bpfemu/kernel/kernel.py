@@ -154,7 +154,14 @@ class Kernel:
         from bpfemu.kernel.objects import PlacedWorld
 
         random = RandomStream(self.config.seed, "world")
-        return PlacedWorld(self.space, self.config.world, self.config.profile, random)
+        return PlacedWorld(
+            self.space,
+            self.config.world,
+            self.config.profile,
+            random,
+            locks=self.locks,
+            rcu=self.rcu,
+        )
 
     def _make_probe_read(self) -> Any:
         from bpfemu.kernel.probe_read import NoFaultReader

@@ -238,7 +238,7 @@ class Ledger:
 
     # ---- interrupt flags ------------------------------------------------------------------
 
-    def check_irq_flag(self, addr: int, arg: int, *, fresh: bool) -> None:
+    def check_irq_flag(self, addr: int, arg: int, *, fresh: bool, family: str = "native") -> None:
         """May interrupts be saved to, or restored from, that stack slot?"""
         offset = self.frame_offset(addr)
         if offset is None or offset % 8 or offset >= 0 or offset < -STACK_SIZE:
@@ -254,6 +254,13 @@ class Ledger:
             detail = f"expected an initialized irq flag as arg#{arg}"
             raise refuse(FaultKind.LOCK_STATE, detail, addr)
         last = self.irq_flags[-1]
+        if flags[-1].family != family:
+            raise refuse(
+                FaultKind.LOCK_STATE,
+                f"irq flag acquired by {flags[-1].family} kfuncs cannot be restored with "
+                f"{family} kfuncs",
+                addr,
+            )
         if flags[-1] is not last:
             raise refuse(
                 FaultKind.LOCK_STATE,

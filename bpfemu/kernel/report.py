@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bpfemu.errors import BpfemuError
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Call, LoadImm64
-from bpfemu.isa.text import Names, disassemble, render
+from bpfemu.isa.text import Names, render
 from bpfemu.machine.machine import CODE_BASE
 from bpfemu.machine.stop import Fault
 from bpfemu.outcome import Outcome
@@ -37,10 +36,7 @@ def instruction_text(image: ProgramImage, slot: int) -> str:
         subprog=lambda target: _subprog_name(image, target),
         imm64=lambda insn: _imm64(image, insn),
     )
-    try:
-        return render(image.code, slot, names=names)
-    except BpfemuError:  # an instruction that no encoding has: linked code may hold one
-        return disassemble(image.code[slot], slot, names=names)
+    return render(image.code, slot, names=names)
 
 
 def _call_name(image: ProgramImage, call: Call) -> str | None:

@@ -15,10 +15,11 @@ from bpfemu.machine.memory import RegionKind
 from bpfemu.machine.stop import FaultKind, StopKind
 from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
-from bpfemu.proto.marks import helper
+from bpfemu.proto.flags import KF_ACQUIRE, KF_TRUSTED_ARGS
+from bpfemu.proto.marks import helper, kfunc
 from bpfemu.proto.services import Maps
-from bpfemu.proto.types import Callback, MapPtr, Ptr, bool_, s64, u32, u64, void
-from tests.kernel.doubles import CATALOG, Bench, bench
+from bpfemu.proto.types import Callback, MapPtr, Ptr, bool_, s32, s64, u32, u64, void
+from tests.kernel.doubles import CATALOG, Bench, bench, bpf_iter_num
 
 SUM = """
     r1 = r10; r1 += -8; r2 = 0; r3 = 5; call bpf_iter_num_new; r6 = 0
@@ -767,3 +768,74 @@ def test_time_passes_with_instructions_and_calls() -> None:
     outcome = b.run("call bpf_get_prandom_u32; r0 = 0; exit")
 
     assert outcome.duration == 3 * 3 + 50
+
+
+# ---- rules for functions that are rare ----------------------------------------------------------
+
+
+@kfunc()
+def bpf_iter_peek(it__iter: Ptr[bpf_iter_num]) -> s64:
+    return s64(it__iter.cur)
+
+
+@kfunc(KF_ACQUIRE)
+def bpf_number_get() -> u64:
+    return u64(4096)
+
+
+@kfunc()
+def bpf_res_spin_lock_irqsave(lock: u64, flags__irq_flag: Ptr[u64]) -> s32:
+    return s32(-110 if lock else 0)
+
+
+@kfunc()
+def bpf_res_spin_unlock_irqrestore(lock: u64, flags__irq_flag: Ptr[u64]) -> None:
+    return None
+
+
+@kfunc(KF_TRUSTED_ARGS)
+def bpf_fill(buf: Ptr[void], buf__sz: u32) -> s64:
+    return s64(int(buf))
+
+
+def rare() -> Bench:
+    mine = (
+        bpf_iter_peek,
+        bpf_number_get,
+        bpf_res_spin_lock_irqsave,
+        bpf_res_spin_unlock_irqrestore,
+        bpf_fill,
+    )
+    return bench(catalog=CATALOG.merged(Catalog.of(*mine)))
+
+
+def test_a_live_iterator_can_be_an_argument_of_another_function() -> None:
+    peek = "r1 = r10; r1 += -8; call bpf_iter_peek; r6 = r0"
+    text = f"{NEW}; {NEXT}; {peek}; {DESTROY}; r0 = r6; exit".format(at=-8)
+
+    assert rare().run(text) == 0
+    assert fault_of(rare().run(f"{peek}; exit")) == INITIALISED
+
+
+def test_what_is_acquired_need_not_be_a_struct() -> None:
+    outcome = rare().run("call bpf_number_get; r0 = 0; exit")
+
+    assert outcome.leaks[0].what == "object at 0x1000"
+
+
+def test_a_lock_that_saves_interrupts_holds_its_flag_only_when_taken() -> None:
+    lock = "r1 = {}; r2 = r10; r2 += -8; call bpf_res_spin_lock_irqsave"
+    unlock = "r1 = 0; r2 = r10; r2 += -8; call bpf_res_spin_unlock_irqrestore"
+
+    assert rare().run(f"{lock.format(1)}; r0 = 0; exit").ok
+    assert [leak.kind for leak in rare().run(f"{lock.format(0)}; r0 = 0; exit").leaks] == ["irq"]
+    assert rare().run(f"{lock.format(0)}; {unlock}; r0 = 0; exit").ok
+    mixed = "r1 = r10; r1 += -8; call bpf_local_irq_restore"
+    assert fault_of(rare().run(f"{lock.format(0)}; {mixed}; exit")) == (
+        FaultKind.LOCK_STATE,
+        "irq flag acquired by lock kfuncs cannot be restored with native kfuncs",
+    )
+
+
+def test_a_buffer_with_a_size_may_be_null() -> None:
+    assert rare().run("r1 = 0; r2 = 0; call bpf_fill; exit") == 0
