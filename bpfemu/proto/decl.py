@@ -12,7 +12,7 @@ A Scalar subclass of one of these is a typedef of it: ``class pid_t(int_)``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from bpfemu.proto.types import Scalar
 
@@ -34,6 +34,9 @@ __all__ = [
     "ulong",
     "ushort",
 ]
+
+
+T = TypeVar("T")
 
 
 class char(Scalar, name="char"):
@@ -134,8 +137,15 @@ class Bits(_Subscripted):
     """``Bits[integer type, width]``: a bit field of ``width`` bits."""
 
 
-class Const(_Subscripted):
-    """``Const[type]``: the same type, read only in the program's eyes."""
+if TYPE_CHECKING:
+
+    class Const(Generic[T]):
+        """``Const[type]``: the same type, read only in the program's eyes."""
+
+else:
+
+    class Const(_Subscripted):
+        """``Const[type]``: the same type, read only in the program's eyes."""
 
 
 class Enumeration:

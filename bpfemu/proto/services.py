@@ -129,6 +129,9 @@ class UnlockWork(Protocol):
     def unlock(self, work: Any, mm: Ptr[Any]) -> None:
         """mmap_read_unlock now (work None) or from irq_work."""
 
+    def of(self, cpu: int) -> Any:
+        """One CPU's work."""
+
 
 class Tasks(Protocol):
     """Tasks by identity and in list order; results are Ptr[task_struct] or NULL."""

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from bpfemu.machine.memory import U64
+from bpfemu.machine.memory import READ_ONLY, U64
 
 if TYPE_CHECKING:
     from bpfemu.proto.layout import CType
@@ -262,6 +262,10 @@ class Ptr(Generic[T]):
     def write_(self, data: bytes) -> None:
         """Write bytes at the address, as the kernel does."""
         self._need().memory.write(self._addr, data)
+
+    def readable_(self, size: int) -> None:
+        """Let the program read ``size`` bytes at the address."""
+        self._need().memory.set_state(self._addr, size, READ_ONLY)
 
     def string_(self, size: int = 4096) -> bytes:
         """Bytes up to the first NUL, at most ``size``."""

@@ -108,7 +108,8 @@ class TaskSpec:
     and credentials.  ``threads`` are pids of further threads that differ in nothing else.
     ``kthread`` sets PF_KTHREAD and leaves mm NULL; ``mm_of`` is the pid whose mm a kernel thread
     has borrowed (kthread_use_mm).  ``has_mm=False`` is a task that has already given up its mm.
-    Times are nanoseconds.
+    ``exe`` is the executable (None: the first file that is mapped executable).  Times are
+    nanoseconds.
     """
 
     pid: int
@@ -128,6 +129,8 @@ class TaskSpec:
     prio: int = 120
     policy: int = 0  # SCHED_*
     exe: FileSpec | None = None
+    args: tuple[str, ...] = ()  # strings at mm->arg_start, in the stack's memory
+    env: tuple[str, ...] = ()  # strings at mm->env_start
     start_time: int = 0
     utime: int = 0
     stime: int = 0

@@ -1,0 +1,91 @@
+"""The world in memory: tasks, address spaces and files, and the services that know them.
+
+``PlacedWorld`` puts a :class:`~bpfemu.world.spec.World` where programs can see it: as kernel
+objects laid out by the kernel's BTF, which they may read and not write.  What other CPUs do to
+those objects in the meantime is scripted with its methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bpfemu.errors import InputError
+from bpfemu.kernel.place_file import FileTable
+from bpfemu.kernel.place_struct import StructPlacer
+from bpfemu.kernel.place_task import Numbers, TaskTable
+from bpfemu.kernel.place_vmas import GracePeriods, VmaLocks, VmaTrees
+from bpfemu.machine.user import UserMemory
+from bpfemu.proto.profile import KernelProfile
+from bpfemu.proto.space import Space
+from bpfemu.proto.types import Ptr
+from bpfemu.world.build import default_world
+from bpfemu.world.spec import VmaSpec, World
+
+__all__ = ["PlacedWorld"]
+
+
+class PlacedWorld:
+    """A world in memory; ``tasks``, ``vmas`` and ``files`` are the services of those names."""
+
+    def __init__(
+        self,
+        space: Space,
+        world: World | None,
+        profile: KernelProfile,
+        random: Numbers,
+        *,
+        locks: VmaLocks | None = None,
+        rcu: GracePeriods | None = None,
+    ) -> None:
+        placer = StructPlacer(space)
+        self.spec = world if world is not None else default_world()
+        self.profile = profile
+        self.files = FileTable(placer)
+        self.vmas = VmaTrees(placer, self.files, locks, rcu)
+        self.tasks = TaskTable(placer, self.files, self.vmas, self.spec, random, rcu)
+
+    def set_current(self, pid: int) -> None:
+        """Run as that task from now on; InputError when there is none."""
+        self.tasks.at(pid)
+        self.tasks.current_pid = pid
+
+    def task(self, pid: int) -> Ptr[Any]:
+        """The task_struct of a pid; InputError when there is none."""
+        return self.tasks.at(pid)
+
+    def user_memory(self, task: Ptr[Any] | None = None) -> UserMemory | None:
+        """A task's user memory (None: the current task's); None when it has no mm."""
+        mm = (self.tasks.current if task is None else task).mm
+        return self.vmas.of(mm).user if mm else None
+
+    # ---- what other code of the kernel does in the meantime -------------------------------------
+
+    def map(self, pid: int, spec: VmaSpec) -> bool:
+        """Map something for a task; False when that has to wait for its mmap lock."""
+        return self.vmas.map(self._mm(pid), spec)
+
+    def unmap(self, pid: int, addr: int) -> bool:
+        """Unmap the VMA at ``addr``; False when that has to wait for the mmap lock."""
+        return self.vmas.unmap(self._mm(pid), addr)
+
+    def grow(self, pid: int, addr: int, end: int) -> bool:
+        """Move the end of the VMA at ``addr``; False when that has to wait for the mmap lock."""
+        return self.vmas.grow(self._mm(pid), addr, end)
+
+    def vma(self, pid: int, addr: int) -> Ptr[Any]:
+        """The vm_area_struct that covers ``addr`` in a task's mm, or NULL."""
+        return self.vmas.of(self._mm(pid)).covering(addr)
+
+    def drop_mm(self, pid: int) -> None:
+        """The task gives up its mm; the last user frees it."""
+        self.tasks.drop_mm(pid)
+
+    def exit(self, pid: int) -> None:
+        """The task exits and is reaped."""
+        self.tasks.exit(pid)
+
+    def _mm(self, pid: int) -> Ptr[Any]:
+        mm: Ptr[Any] = self.tasks.at(pid).mm
+        if not mm:
+            raise InputError(f"task {pid} has no mm")
+        return mm
