@@ -59,8 +59,9 @@ class Access:
     def store(self, addr: int, value: int, slot: Slot) -> None:
         """What the store at ``slot`` does; to a BPF arena, a fault drops the value."""
         size = _size_of(self.image.code[slot])
-        if self.image.loads[slot] is not LoadKind.ARENA:
-            self.memory.store(addr, size, value)
+        kind = self.image.loads[slot]
+        if kind is not LoadKind.ARENA:
+            self.memory.store(addr, size, value, kind)
         else:
             try:
                 self.memory.store(addr, size, value)

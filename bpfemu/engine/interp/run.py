@@ -96,13 +96,14 @@ class InterpRun:
         """
         slots: list[Slot] = []
         marks = list(self._marks)[-TRAIL_SIZE:]
-        for mark, following in zip(marks, [*marks[1:], self.pc], strict=True):
-            block = self.code.known(mark, self._cuts)
-            way = way_to(block.exits.get(following)) if block is not None else []
-            slots += way or [mark]
         if self._last:
-            slots[-1:] = self._last
-        return tuple(slots[-TRAIL_SIZE:])
+            marks.pop()
+        following = [*marks[1:], self._last[0] if self._last else self.pc]
+        for mark, target in zip(marks, following, strict=False):
+            block = self.code.known(mark, self._cuts)
+            way = way_to(block.exits.get(target)) if block is not None else []
+            slots += way or [mark]
+        return tuple([*slots, *self._last][-TRAIL_SIZE:])
 
     # ---- what a user does ---------------------------------------------------------------
 
