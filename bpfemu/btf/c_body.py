@@ -130,15 +130,12 @@ class BodyWriter:
         return max((self._align(member.type) for member in found.members), default=1)
 
     def _align(self, id: int) -> int:
-        """Return the alignment that our text of a type has; 0 is remembered while it is sought."""
+        """Return the alignment that our text of a type has."""
         id = self._btf.resolve(id)
         found = self._btf.type(id)
         match found:
             case k.Struct() | k.Union():
-                if self._aligns.get(id) == 0:
-                    raise bad(f"BTF type {id} contains itself")
                 if id not in self._aligns:
-                    self._aligns[id] = 0
                     self._aligns[id] = 1 if self._packed(found) else self._strictest(found)
                 return self._aligns[id]
             case k.Array():

@@ -31,8 +31,7 @@ def python_to_bytes(btf: Btf, id: int, value: object, path: str = "") -> bytes:
 
 
 def _wrong(path: str, value: object, rule: str) -> InputError:
-    wide = isinstance(value, int) and value.bit_length() > 8 * WIDEST
-    text = hex(value) if wide else repr(value)
+    text = repr(value) if not isinstance(value, int) or abs(value) >> 128 == 0 else hex(value)
     shown = text if len(text) <= 60 else text[:57] + "..."
     return InputError(f"{path or 'value'}: {shown}: {rule}", errno=errno.EINVAL)
 

@@ -188,6 +188,17 @@ def test_types_match_name_by_name():
     )
 
 
+def test_parameters_of_one_type_are_compared_once_and_agree():
+    s = Sample()
+    two = s.b.func_proto(s.int, [("x", s.int), ("y", s.int)])
+    other = s.b.func_proto(s.int, [("x", s.u64), ("y", s.u64)])
+    btf = s.b.build()
+
+    assert types_are_compat(btf, two, btf, other)
+    assert not types_match(btf, two, btf, other)
+    assert types_match(btf, two, btf, two)
+
+
 def test_every_local_member_must_exist_in_the_target():
     s = Sample()
     full = s.b.struct("s", 12, [("a", s.int, 0), ("b", s.int, 32), ("a", s.u64, 64)])

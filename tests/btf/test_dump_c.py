@@ -196,6 +196,7 @@ def cyclic() -> Btf:
     b.struct("tagged", 8, [("p", b.ptr(b.type_tag('a"b', node)), 0)])
     b.struct("spaced", 8, [("p", b.ptr(b.type_tag("address_space(0)", node, True)), 0)])
     b.struct("qualified", 8, [("p", b.restrict(b.volatile(b.const(b.ptr(node)))), 0)])
+    b.fwd("far")
     b.struct("later", 8, [("p", b.ptr(b.enum("hue", 4, [("H", 0)])), 0)])
     return b.build()
 
