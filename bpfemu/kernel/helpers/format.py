@@ -17,11 +17,17 @@ from bpfemu.record import dataclass
 __all__ = ["FIELD_WIDTH_MAX", "Spec", "parse_format"]
 
 FIELD_WIDTH_MAX: Final = (1 << 23) - 1  # larger widths are clamped
-SPACES: Final = frozenset(b" \t\n\v\f\r")
-PUNCTUATION: Final = frozenset(b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 DIGITS: Final = frozenset(b"0123456789")
-ALNUM: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+SPACES: Final = frozenset(b" \t\n\v\f\r")
 NUL: Final = 0
+
+# lib/ctype.c knows Latin-1: 0xa0 is a space, 0xa1 to 0xbf and the two signs are punctuation.
+ENDS: Final = frozenset({NUL, 0xD7, 0xF7, *SPACES, *range(0xA0, 0xC0)}) | frozenset(
+    byte for byte in range(0x21, 0x7F) if not chr(byte).isalnum()
+)
+ALNUM: Final = frozenset(
+    byte for byte in range(0x30, 0x100) if chr(byte).isalnum() and byte not in ENDS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,8 @@ class Spec:
     width: int = -1  # -1: none given
 
 
-def parse_format(fmt: bytes) -> list[bytes | Spec | int]:
-    """Literal text and conversions, in order.
+def parse_format(fmt: bytes, *, utf8: bool) -> list[bytes | Spec | int]:
+    """Literal text and conversions, in order; ``utf8``: bytes from 0x80 on may be text.
 
     Where the kernel accepts no more, the list ends with -EINVAL: conversions before it have been
     worked on by then.
@@ -47,9 +53,11 @@ def parse_format(fmt: bytes) -> list[bytes | Spec | int]:
     out: list[bytes | Spec | int] = []
     text = bytearray()
     at = 0
+    if not utf8 and not fmt.isascii():
+        fmt = fmt[: next(i for i, byte in enumerate(fmt) if byte > 0x7F)] + b"\x7f"
     fmt += b"\0\0\0"  # looking ahead never leaves the string
     while (byte := fmt[at]) != NUL:
-        if not (0x20 <= byte < 0x7F or byte in SPACES):
+        if (byte < 0x20 and byte not in SPACES) or byte == 0x7F:
             return [*out, -EINVAL]
         at += 1
         if byte != 0x25:
@@ -77,11 +85,14 @@ def _conversion(fmt: bytes, at: int) -> tuple[Spec, int] | None:
     start = at
     while fmt[at] in DIGITS:
         at += 1
-    width = min(int(fmt[start:at]), FIELD_WIDTH_MAX) if at > start else -1
+    width = -1
+    if at > start:
+        width = int(fmt[start:at]) if at - start < 8 else FIELD_WIDTH_MAX
+        width = min(width, FIELD_WIDTH_MAX)
     if fmt[at] == 0x70:  # p
         return _pointer(fmt, at + 1, flags, width)
     if fmt[at] == 0x73:  # s
-        return (Spec("s", 8, flags, width), at + 1) if _ends(fmt[at + 1]) else None
+        return (Spec("s", 8, flags, width), at + 1) if fmt[at + 1] in ENDS else None
     if fmt[at] == 0x63:  # c
         return Spec("c", 1, flags, width), at + 1
     size = 4
@@ -96,11 +107,11 @@ def _conversion(fmt: bytes, at: int) -> tuple[Spec, int] | None:
 
 def _pointer(fmt: bytes, at: int, flags: frozenset[int], width: int) -> tuple[Spec, int] | None:
     """``at`` is behind the p.  What is alphanumeric behind a pointer is swallowed in print."""
-    if _ends(fmt[at]):
+    if fmt[at] in ENDS:
         return Spec("p", 8, flags, width), at
     two, three = fmt[at : at + 1].decode("ascii", "replace"), fmt[at : at + 2]
     if three in (b"ks", b"us"):
-        if not _ends(fmt[at + 2]):
+        if fmt[at + 2] not in ENDS:
             return None
         return Spec(f"p{three.decode()}", 8, flags, width), at + 2
     if two in "KxsSB":
@@ -114,8 +125,3 @@ def _behind(fmt: bytes, at: int) -> int:
     while fmt[at] in ALNUM:
         at += 1
     return at
-
-
-def _ends(byte: int) -> bool:
-    """May this stand behind %p or %s?"""
-    return byte == NUL or byte in SPACES or byte in PUNCTUATION

@@ -5,11 +5,12 @@ from __future__ import annotations
 from errno import EINVAL
 from typing import Final
 
-from bpfemu.kernel.helpers.format import parse_format
+from bpfemu.kernel.helpers.format import Spec, parse_format
 from bpfemu.kernel.helpers.print_args import collect, render
 from bpfemu.kernel.random import mix
 from bpfemu.machine.memory import Memory
 from bpfemu.proto.marks import helper
+from bpfemu.proto.profile import KernelProfile
 from bpfemu.proto.services import Printk, ProbeRead
 from bpfemu.proto.types import Ptr, s64, u32, void
 
@@ -28,11 +29,12 @@ def bpf_trace_printk(
     memory: Memory,
     probe_read: ProbeRead,
     printk: Printk,
+    profile: KernelProfile,
     args: list[int],
 ) -> s64:
     """Print with up to three arguments, r3 to r5; the length of the line."""
     text = memory.load_bytes(int(fmt), fmt_size)
-    return _trace(text, args[2:5], memory, probe_read, printk)
+    return _trace(_parse(text, profile), args[2:5], memory, probe_read, printk)
 
 
 @helper(177, gpl=True)
@@ -45,16 +47,17 @@ def bpf_trace_vprintk(
     memory: Memory,
     probe_read: ProbeRead,
     printk: Printk,
+    profile: KernelProfile,
 ) -> s64:
     """Print with up to twelve arguments from an array of u64."""
     values = _array(memory, int(args), data_len)
     if values is None:
         return s64(-EINVAL)
     text = memory.load_bytes(int(fmt), fmt_size)
-    return _trace(text, values, memory, probe_read, printk)
+    return _trace(_parse(text, profile), values, memory, probe_read, printk)
 
 
-@helper(165)
+@helper(165, gpl=True)
 def bpf_snprintf(
     str: Ptr[void],
     str_size: u32,
@@ -64,12 +67,14 @@ def bpf_snprintf(
     *,
     memory: Memory,
     probe_read: ProbeRead,
+    profile: KernelProfile,
 ) -> s64:
     """Print into a buffer; the size that all of it needs, NUL included."""
     values = _array(memory, int(args), data_len)
     if values is None:
         return s64(-EINVAL)
-    pieces = collect(parse_format(_constant_string(memory, int(fmt))), values, probe_read)
+    items = _parse(_constant_string(memory, int(fmt)), profile)
+    pieces = collect(items, values, probe_read)
     if isinstance(pieces, int):
         return s64(pieces)
     text, length = render(pieces, str_size, _hash_key(memory))
@@ -78,13 +83,22 @@ def bpf_snprintf(
     return s64(length + 1)
 
 
-def _trace(
-    fmt: bytes, values: list[int], memory: Memory, probe_read: ProbeRead, printk: Printk
-) -> s64:
+def _parse(fmt: bytes, profile: KernelProfile) -> list[bytes | Spec | int]:
+    """A format with its NUL.  Text beyond ASCII: accepted from 6.18.44 at the latest."""
     end = fmt.find(b"\0")
     if end < 0:
-        return s64(-EINVAL)
-    pieces = collect(parse_format(fmt[:end]), values, probe_read)
+        return [-EINVAL]
+    return parse_format(fmt[:end], utf8=profile.at_least((6, 18, 44)))
+
+
+def _trace(
+    items: list[bytes | Spec | int],
+    values: list[int],
+    memory: Memory,
+    probe_read: ProbeRead,
+    printk: Printk,
+) -> s64:
+    pieces = collect(items, values, probe_read)
     if isinstance(pieces, int):
         return s64(pieces)
     text, length = render(pieces, MAX_BUF, _hash_key(memory))
@@ -101,11 +115,10 @@ def _array(memory: Memory, addr: int, size: int) -> list[int] | None:
 
 
 def _constant_string(memory: Memory, addr: int) -> bytes:
-    """A string the program passes without a size: each byte up to the NUL must be its to read."""
-    out = bytearray()
-    while byte := memory.load(addr + len(out), 1):
-        out.append(byte)
-    return bytes(out)
+    """A string passed without a size, NUL included; each byte must be the program's to read."""
+    low = addr - memory.base
+    end = memory.data.find(b"\0", low) if 0 <= low < memory.size else -1
+    return memory.load_bytes(addr, end - low + 1 if end >= 0 else 1)
 
 
 def _hash_key(memory: Memory) -> int:

@@ -1,7 +1,8 @@
 """Reads and writes that may fail instead of faulting.
 
-On failure the whole destination is zeroed.  Source: kernel/trace/bpf_trace.c, mm/maccess.c;
-bpf_copy_from_user: kernel/bpf/helpers.c.
+On failure the whole destination is zeroed.  Source: kernel/trace/bpf_trace.c, mm/maccess.c,
+lib/strncpy_from_user.c; bpf_copy_from_user: kernel/bpf/helpers.c.  What comes of odd addresses and
+sizes was compared with Linux 6.18.44.
 """
 
 from __future__ import annotations
@@ -48,27 +49,39 @@ def copy_string(read: Reader, addr: int, size: int) -> bytes | int:
     return bytes(out[:-1] + b"\0") if out else b""
 
 
-def _read_into(read: Reader, dst: Ptr[void], size: int, addr: int, memory: Memory) -> s64:
-    data = read(addr, size)
-    if isinstance(data, int):
-        memory.store_bytes(int(dst), bytes(size))
-        return s64(data)
-    memory.store_bytes(int(dst), data)
-    return s64(0)
+def _read_kernel(probe_read: ProbeRead, addr: int, size: int) -> bytes | int:
+    found = probe_read.kernel(addr, size)
+    return b"" if not size and found == -EFAULT else found  # no byte that could be unmapped
 
 
-def _string_into(read: Reader, dst: Ptr[void], size: int, addr: int, memory: Memory) -> s64:
-    data = copy_string(read, addr, size)
-    if isinstance(data, int):
-        memory.store_bytes(int(dst), bytes(size))
-        return s64(data)
-    memory.store_bytes(int(dst), data)
-    return s64(len(data))
+def _read_user(probe_read: ProbeRead, addr: int, size: int) -> bytes | int:
+    if not size:
+        return b"" if addr <= TASK_SIZE else -EFAULT
+    return probe_read.user(addr, size)
 
 
-def _by_address(probe_read: ProbeRead, addr: int) -> Reader:
-    """bpf_probe_read: x86-64 can tell user from kernel by the address."""
-    return probe_read.user if addr < TASK_SIZE else probe_read.kernel
+def _string_kernel(probe_read: ProbeRead, addr: int, size: int) -> bytes | int:
+    return copy_string(probe_read.kernel, addr, size)
+
+
+def _string_user(probe_read: ProbeRead, addr: int, size: int) -> bytes | int:
+    """Words are copied whole: what the last one holds behind the NUL is zeroed."""
+    found = copy_string(probe_read.user, addr, size)
+    if isinstance(found, int):
+        return found
+    whole = (len(found) + 7) & ~7
+    return found.ljust(whole, b"\0") if whole <= size else found
+
+
+def _store(found: bytes | int, dst: Ptr[void], size: int, memory: Memory) -> int:
+    """Write what was read, zeros where nothing was; the errno or 0."""
+    memory.store_bytes(int(dst), bytes(size) if isinstance(found, int) else found)
+    return found if isinstance(found, int) else 0
+
+
+def _store_string(found: bytes | int, dst: Ptr[void], size: int, memory: Memory) -> s64:
+    error = _store(found, dst, size, memory)
+    return s64(error if isinstance(found, int) else found.find(b"\0") + 1)
 
 
 @helper(4, gpl=True)
@@ -77,7 +90,8 @@ def bpf_probe_read(
 ) -> s64:
     """Read from user or kernel memory, whichever the address belongs to."""
     addr = int(unsafe_ptr)
-    return _read_into(_by_address(probe_read, addr), dst, size, addr, memory)
+    read = _read_user if addr < TASK_SIZE else _read_kernel
+    return s64(_store(read(probe_read, addr, size), dst, size, memory))
 
 
 @helper(45, gpl=True)
@@ -86,7 +100,8 @@ def bpf_probe_read_str(
 ) -> s64:
     """Read a string from user or kernel memory; its length, NUL included."""
     addr = int(unsafe_ptr)
-    return _string_into(_by_address(probe_read, addr), dst, size, addr, memory)
+    read = _string_user if addr < TASK_SIZE else _string_kernel
+    return _store_string(read(probe_read, addr, size), dst, size, memory)
 
 
 @helper(112, gpl=True)
@@ -94,7 +109,7 @@ def bpf_probe_read_user(
     dst: Ptr[void], size: u32, unsafe_ptr: Ptr[void], *, memory: Memory, probe_read: ProbeRead
 ) -> s64:
     """Read user memory of the current task; -EFAULT for anything not mapped."""
-    return _read_into(probe_read.user, dst, size, int(unsafe_ptr), memory)
+    return s64(_store(_read_user(probe_read, int(unsafe_ptr), size), dst, size, memory))
 
 
 @helper(113, gpl=True)
@@ -102,7 +117,7 @@ def bpf_probe_read_kernel(
     dst: Ptr[void], size: u32, unsafe_ptr: Ptr[void], *, memory: Memory, probe_read: ProbeRead
 ) -> s64:
     """Read kernel memory; -ERANGE for addresses that are not the kernel's, -EFAULT unmapped."""
-    return _read_into(probe_read.kernel, dst, size, int(unsafe_ptr), memory)
+    return s64(_store(_read_kernel(probe_read, int(unsafe_ptr), size), dst, size, memory))
 
 
 @helper(114, gpl=True)
@@ -110,7 +125,7 @@ def bpf_probe_read_user_str(
     dst: Ptr[void], size: u32, unsafe_ptr: Ptr[void], *, memory: Memory, probe_read: ProbeRead
 ) -> s64:
     """Read a string from user memory; its length, NUL included."""
-    return _string_into(probe_read.user, dst, size, int(unsafe_ptr), memory)
+    return _store_string(_string_user(probe_read, int(unsafe_ptr), size), dst, size, memory)
 
 
 @helper(115, gpl=True)
@@ -118,7 +133,7 @@ def bpf_probe_read_kernel_str(
     dst: Ptr[void], size: u32, unsafe_ptr: Ptr[void], *, memory: Memory, probe_read: ProbeRead
 ) -> s64:
     """Read a string from kernel memory; its length, NUL included."""
-    return _string_into(probe_read.kernel, dst, size, int(unsafe_ptr), memory)
+    return _store_string(_string_kernel(probe_read, int(unsafe_ptr), size), dst, size, memory)
 
 
 @helper(148, sleepable=True)
@@ -126,7 +141,7 @@ def bpf_copy_from_user(
     dst: Ptr[void], size: u32, user_ptr: Ptr[void], *, memory: Memory, probe_read: ProbeRead
 ) -> s64:
     """Read user memory of the current task, faulting pages in."""
-    return _read_into(probe_read.user, dst, size, int(user_ptr), memory)
+    return s64(_store(_read_user(probe_read, int(user_ptr), size), dst, size, memory))
 
 
 @helper(191, gpl=True, sleepable=True)
@@ -145,12 +160,7 @@ def bpf_copy_from_user_task(
         return s64(-EINVAL)
     if not size:
         return s64(0)
-    data = probe_read.task_user(tsk, int(user_ptr), size)
-    if isinstance(data, int):
-        memory.store_bytes(int(dst), bytes(size))
-        return s64(-EFAULT)
-    memory.store_bytes(int(dst), data)
-    return s64(0)
+    return s64(_store(probe_read.task_user(tsk, int(user_ptr), size), dst, size, memory))
 
 
 @helper(36, gpl=True)
