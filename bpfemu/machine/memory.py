@@ -107,7 +107,7 @@ class Region:
     name: str
     allocated_by: Site | None = None
     freed_by: Site | None = None
-    span: int = 0  # bytes taken from the arena, red zones included
+    key: tuple[int, int, int] | None = None  # (size, align, offset) of those it can stand in for
 
     @property
     def end(self) -> int:
@@ -150,7 +150,7 @@ class Memory:
         self._next = base
         self._quarantine: deque[Region] = deque()
         self._quarantined = 0
-        self._reusable: dict[tuple[int, int], list[int]] = {}
+        self._reusable: dict[tuple[int, int, int], list[int]] = {}
 
     # ---- allocation ---------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Memory:
         if addr < self._next or addr + size > self.base + self.size:
             raise InternalError(f"cannot place {name} at {addr:#x}+{size:#x}")
         self._next = (addr + size + REDZONE_SIZE + 7) & ~7
-        return self._claim(addr, size, kind, name, state, 0)
+        return self._claim(addr, size, kind, name, state, None)
 
     def allocate(
         self,
@@ -177,12 +177,12 @@ class Memory:
 
         Raises InputError when the arena is full.
         """
-        key = (size, align if not offset else -1)
+        key = (size, align, offset % align)
         free = self._reusable.get(key)
         if free:
             addr = free.pop()
             self.b[addr - self.base : addr - self.base + size] = bytes(size)
-            return self._claim(addr, size, kind, name, state, 0)
+            return self._claim(addr, size, kind, name, state, key)
         addr = self._next + REDZONE_SIZE
         addr += (offset - addr) % align
         if addr + size + REDZONE_SIZE > self.base + self.size:
@@ -190,11 +190,10 @@ class Memory:
         low = self._next - self.base
         self._next = (addr + size + 7) & ~7
         self.shadow[low : addr - self.base] = bytes([REDZONE]) * (addr - self.base - low)
-        region = self._claim(addr, size, kind, name, state, align)
+        region = self._claim(addr, size, kind, name, state, key)
         tail = addr + size - self.base
         pad = self._next + REDZONE_SIZE - self.base - tail
         self.shadow[tail : tail + pad] = bytes([REDZONE]) * pad
-        region.span = align if not offset else -1
         return region
 
     def free(self, addr: int) -> None:
@@ -209,13 +208,19 @@ class Memory:
         while self._quarantined > QUARANTINE_SIZE:
             old = self._quarantine.popleft()
             self._quarantined -= old.size
-            if old.span:
-                self._reusable.setdefault((old.size, old.span), []).append(old.addr)
+            if old.key is not None:
+                self._reusable.setdefault(old.key, []).append(old.addr)
 
     def _claim(
-        self, addr: int, size: int, kind: RegionKind, name: str, state: int, span: int
+        self,
+        addr: int,
+        size: int,
+        kind: RegionKind,
+        name: str,
+        state: int,
+        key: tuple[int, int, int] | None,
     ) -> Region:
-        region = Region(addr, size, kind, name, self.site, None, span)
+        region = Region(addr, size, kind, name, self.site, None, key)
         if addr not in self._regions:
             self._sorted = False
         self._regions[addr] = region
@@ -294,11 +299,11 @@ class Memory:
                 break
         return int.from_bytes(self.data[low : low + size], "little")
 
-    def store(self, addr: int, size: int, value: int) -> None:
+    def store(self, addr: int, size: int, value: int, kind: LoadKind = LoadKind.UNKNOWN) -> None:
         """What a store instruction writes; Trap unless each byte may be written.
 
         Overwritten iterator bytes are noted in ``clobbered``: the kernel accepts the store and
-        refuses the next use of the iterator.
+        refuses the next use of the iterator.  Through an element pointer they are read-only.
         """
         low = (addr - self.base) & U64
         if low + size > self.size:
@@ -306,6 +311,8 @@ class Memory:
         states = self.shadow[low : low + size]
         for state in states:
             if state & _ITER:
+                if kind == LoadKind.MEM:
+                    raise self.trap(addr, size, "write", FaultKind.READ_ONLY)
                 self.clobbered.append((addr, size))
             elif not state & WRITE:
                 raise self.trap(addr, size, "write")

@@ -9,7 +9,7 @@ from typing import Final
 
 from bpfemu.engine.interp.mem import FORGIVING
 from bpfemu.image import ProgramImage
-from bpfemu.isa.insn import Atomic, Insn, Load, Slot, Store
+from bpfemu.isa.insn import Atomic, Load, Slot, Store
 from bpfemu.isa.ops import AtomicOp
 from bpfemu.machine.memory import READ, U64, WRITE, LoadKind, Memory
 from bpfemu.machine.stop import Fault, FaultKind, Finding, Trap
@@ -58,31 +58,28 @@ class Access:
 
     def store(self, addr: int, value: int, slot: Slot) -> None:
         """What the store at ``slot`` does; to a BPF arena, a fault drops the value."""
-        size = _size_of(self.image.code[slot])
-        kind = self.image.loads[slot]
-        if kind is not LoadKind.ARENA:
-            self.memory.store(addr, size, value, kind)
-        else:
-            try:
-                self.memory.store(addr, size, value)
-            except Trap:
-                self.probe_reads += 1
+        insn, kind = self.image.code[slot], self.image.loads[slot]
+        assert isinstance(insn, Store)
+        try:
+            self.memory.store(addr, insn.size, value, kind)
+        except Trap:
+            if kind is not LoadKind.ARENA:
+                raise
+            self.probe_reads += 1
 
     def atomic(self, addr: int, slot: Slot) -> int:
         """The offset in the arena where the atomic at ``slot`` may go ahead; Trap if it may not."""
-        insn, memory = self.image.code[slot], self.memory
+        insn, kind, memory = self.image.code[slot], self.image.loads[slot], self.memory
         assert isinstance(insn, Atomic)
         if addr % insn.size:
             what = f"atomic of {insn.size} bytes at {addr:#x} is not aligned"
             region = memory.describe(addr)
             raise Trap(Fault(FaultKind.MISALIGNED_ATOMIC, what, -1, addr, insn.size, region))
-        kind = self.image.loads[slot]
+        value = 0
         if insn.op is not AtomicOp.STORE_REL:
             value = memory.load(addr, insn.size, kind)
-        if insn.op is AtomicOp.STORE_REL:
-            memory.store(addr, insn.size, 0)
-        elif insn.op is not AtomicOp.LOAD_ACQ:
-            memory.store(addr, insn.size, value)
+        if insn.op is not AtomicOp.LOAD_ACQ:
+            memory.store(addr, insn.size, value, kind)
         self.collect(slot)
         return addr - memory.base
 
@@ -110,8 +107,3 @@ class Access:
                 self.memory.findings.append((kind, addr, size))
                 self.collect(slot)
         return int.from_bytes(self.memory.data[low : low + size], "little")
-
-
-def _size_of(insn: Insn) -> int:
-    assert isinstance(insn, Store)
-    return insn.size
