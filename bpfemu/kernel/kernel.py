@@ -21,7 +21,7 @@ from bpfemu.image import ProgramImage
 from bpfemu.kernel.clock import EmulatedClock
 from bpfemu.kernel.closing import close_run
 from bpfemu.kernel.config import KernelConfig, RunOptions
-from bpfemu.kernel.context import CtxBlock, place_context
+from bpfemu.kernel.context import place_context
 from bpfemu.kernel.cpu import Cpus
 from bpfemu.kernel.gate import Gate, GateParts
 from bpfemu.kernel.ledger import Ledger
@@ -212,7 +212,10 @@ class Kernel:
         gate = self._gate(image)
         run.gate = gate
         run.machine = Machine(self.memory, gate, stack, options.budget or self.config.budget)
-        block = self._context(image, options)
+        if options.task is not None:
+            run.task_before = self.services["world"].tasks.current_pid
+            self.services["world"].set_current(options.task)
+        block = place_context(self, image, options)
         run.ctx_block, run.ctx = block, block.addr
         run.packet = block.packet
         run.arena = self._arena(image)
@@ -231,6 +234,8 @@ class Kernel:
         run = self.running.now
         outcome = close_run(self, run, stop)
         self._runs.pop()
+        if run.task_before is not None:
+            self.services["world"].tasks.current_pid = run.task_before
         if self._runs:
             outer = self._runs[-1]
             assert outer.gate is not None
@@ -284,11 +289,6 @@ class Kernel:
             )
             kept = self._gates[id(image)] = image, Gate(image, parts)
         return kept[1]
-
-    def _context(self, image: ProgramImage, options: RunOptions) -> CtxBlock:
-        if options.task is not None:
-            self.services["world"].set_current(options.task)
-        return place_context(self, image, options)
 
     def _arena(self, image: ProgramImage) -> Any:
         """The program's arena map, if it has one."""

@@ -39,6 +39,7 @@ class Run:
         self.packet: Packet | None = None
         self.arena: Any = None  # the program's arena map
         self.started = clock.now  # ns
+        self.task_before: int | None = None  # pid of the current task before this run
         self.stats_before: dict[tuple[int, int], tuple[int, int, int, int]] = {}
         self.serial_before = 0  # allocations before this run
         self._clock = clock
