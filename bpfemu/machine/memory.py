@@ -122,8 +122,9 @@ class Memory:
     :class:`Trap`.  ``read``/``write`` are what the kernel does: any mapped byte, whatever its
     state.  ``q d h b`` (and ``shq shd shh shb`` for the shadow) are the same bytes as arrays of
     8, 4, 2 and 1 byte words, for engines; ``shf8 shf4`` are the shadow as floating-point numbers,
-    which Python makes and compares faster than integers of that size.  ``reach`` is the power of two not below ``size``: the
-    shadow has that many bytes, so an offset below it can be looked up without another check.
+    which Python makes and compares faster than integers of that size.  ``reach`` is the power of
+    two not below ``size``: the shadow has that many bytes, so an offset below it can be looked up
+    without another check.
     """
 
     def __init__(self, base: int, size: int) -> None:
