@@ -91,6 +91,14 @@ class _Fields:
         self._env = env
         self._vmlinux = vmlinux
         self._destructors = destructors
+        self._plain: set[tuple[int, int]] = set()  # structs without special fields, and the level
+        self._structs: dict[bytes, int] = {}
+        self._tags: dict[tuple[int, int], list[bytes]] = {}
+        for found in env.own:
+            if found.kind == k.Struct.KIND and found.name_off:
+                self._structs.setdefault(self._name(found), found.id)
+            elif found.kind == k.DeclTag.KIND:
+                self._tags.setdefault((found.third, found.tail(0)), []).append(self._name(found))
 
     def _refuse(self, why: str, number: int = errno.EINVAL) -> Refused:
         return self._env.refuse_silently(why, number)
@@ -203,7 +211,11 @@ class _Fields:
     ) -> list[_Field]:
         if level + 1 >= _DEPTH:
             raise self._refuse("structs nested too deep", errno.E2BIG)
+        if (found.id, level) in self._plain:
+            return []
         inner = self._fields(found, room, level + 1)
+        if not inner:
+            self._plain.add((found.id, level))
         moved = [replace(field, offset=field.offset + offset) for field in inner]
         return self._repeat(moved, nelems, found.third, room) if moved else []
 
@@ -235,7 +247,7 @@ class _Fields:
             return _Field(name, offset)
         contained = self._contains(owner, number)
         value, colon, node = contained.partition(b":")
-        target = self._struct_named(value) if colon else None
+        target = self._structs.get(value) if colon else None
         if not colon:
             raise self._refuse("a list head's or tree root's tag is not contains:STRUCT:MEMBER")
         if target is None:
@@ -247,22 +259,11 @@ class _Fields:
     def _contains(self, owner: Record, number: int) -> bytes:
         """Return what the one ``contains:`` tag of a member says."""
         prefix = b"contains:"
-        values = [
-            self._name(tag)[len(prefix) :]
-            for tag in self._env.own
-            if tag.kind == k.DeclTag.KIND
-            and (tag.third, tag.tail(0)) == (owner.id, number)
-            and self._name(tag).startswith(prefix)
-        ]
+        tags = self._tags.get((owner.id, number), ())
+        values = [tag[len(prefix) :] for tag in tags if tag.startswith(prefix)]
         if len(values) != 1:
             raise self._refuse("a list head or tree root needs one contains: tag")
         return values[0]
-
-    def _struct_named(self, name: bytes) -> int | None:
-        for found in self._env.own:
-            if found.kind == k.Struct.KIND and found.name_off and self._name(found) == name:
-                return found.id
-        return None
 
     def _kptr(self, found: Record, offset: int) -> _Field | None:
         if found.kind == k.Volatile.KIND:

@@ -65,6 +65,7 @@ class Resolver:
         self._visited: set[int] = set()
         self._ids: dict[int, int] = {}  # resolved id by id: present once a type is resolved
         self._sizes: dict[int, int] = {}
+        self._nameless: dict[int, int] = {}  # first nameless parameter by prototype; 0 for none
 
     def check_all(self) -> None:
         """Resolve every type, in order."""
@@ -249,9 +250,11 @@ class Resolver:
         proto = self._env.record(found.third)
         if proto is None or proto.kind != k.FuncProto.KIND:
             raise self._env.refuse_type(found, "Invalid type_id")
-        for number, (name_off, type_id) in enumerate(proto.rows(2), 1):
-            if not name_off and type_id:
-                raise self._env.refuse_type(found, f"Invalid arg#{number}")
+        if proto.id not in self._nameless:
+            rows = enumerate(proto.rows(2), 1)
+            self._nameless[proto.id] = next((n for n, row in rows if not row[0] and row[1]), 0)
+        if number := self._nameless[proto.id]:
+            raise self._env.refuse_type(found, f"Invalid arg#{number}")
         return self._pop(found.third)
 
     def _datasec(self, vertex: _Vertex) -> int:

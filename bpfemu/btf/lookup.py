@@ -93,6 +93,11 @@ class NameLookup:
                 where += 1
         yield from self._column_hits(name_off, start)
 
+    def numbers_among(self, name_offs: set[int]) -> Iterator[int]:
+        """Yield the own types with any of these name offsets, in one pass over all names."""
+        names = memoryview(self.name_column()).cast("I")
+        return (number for number, name_off in enumerate(names) if name_off in name_offs)
+
     def _column_hits(self, name_off: int, start: int) -> Iterator[int]:
         column = self.name_column()
         pattern = name_off.to_bytes(4, sys.byteorder)

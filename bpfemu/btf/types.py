@@ -21,6 +21,7 @@ from bpfemu.btf.parse import TypeWalk, Words, bad, decode_type, read_geometry, r
 __all__ = ["Btf", "MemberAt"]
 
 _EAGER_WALK: Final = 1 << 20  # bytes of types that are walked at once
+_MANY_NAMES: Final = 16  # names that are looked for one by one; more of them in one pass
 _CACHE_TYPES: Final = 1 << 14  # decoded types kept; beyond that the cache starts anew
 _MODIFIER_STEPS: Final = 32  # as the kernel's and libbpf's limit for chains of modifiers
 VOID: Final = k.Void()
@@ -212,10 +213,12 @@ class Btf:
         return found + sorted(set(self._own_named(name, kinds)))
 
     def find_beginning(self, prefix: str, *kinds: Kind) -> list[int]:
-        """Return all ids whose name begins with ``prefix``, in order."""
+        """Return all ids whose name begins with ``prefix`` (not empty), in order."""
+        if not prefix:
+            return []
         found = self.base.find_beginning(prefix, *kinds) if self.base else []
         offsets = self._string_hits(NameLookup.strings_beginning, _bytes(prefix))
-        return found + sorted(set(self._own_at(offsets, kinds)))
+        return found + sorted(set(self._own_at(list(offsets), kinds)))
 
     def find_string(self, text: str) -> int | None:
         """Return the offset of a string, of the base's if it has it."""
@@ -229,11 +232,14 @@ class Btf:
             yield from self._own_at(self._string_hits(NameLookup.string_tails, text), kinds)
 
     def _own_at(self, name_offs: Iterable[int], kinds: tuple[Kind, ...]) -> Iterator[int]:
-        numbers = {kind if isinstance(kind, int) else kind.KIND for kind in kinds}
-        for name_off in name_offs:
-            for number in self._lookup.numbers(name_off):
-                if not numbers or self._words[self._walk.starts[number] + 1] >> 24 & 31 in numbers:
-                    yield self.start_id + number
+        wanted = {kind if isinstance(kind, int) else kind.KIND for kind in kinds}
+        if isinstance(name_offs, list) and len(name_offs) > _MANY_NAMES:
+            numbers = self._lookup.numbers_among(set(name_offs))
+        else:
+            numbers = (number for at in name_offs for number in self._lookup.numbers(at))
+        for number in numbers:
+            if not wanted or self._words[self._walk.starts[number] + 1] >> 24 & 31 in wanted:
+                yield self.start_id + number
 
     def _string_hits(
         self, search: Callable[[NameLookup, bytes], Iterable[int]], text: bytes

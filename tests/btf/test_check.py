@@ -159,6 +159,17 @@ def test_a_kptr_to_a_type_with_a_destructor_is_accepted():
     assert check(data) is None
 
 
+def test_structs_that_branch_without_end_are_looked_through_in_bounded_time():
+    b = BtfBuilder()
+    b.int_("int", 4)
+    lock, inner = b.struct("bpf_spin_lock", 4, []), b.struct("", 0, [])
+    for _ in range(28):
+        inner = b.struct("", 0, [("a", inner, 0), ("b", inner, 0)])
+    b.struct("s", 4, [("l", lock, 0), ("deep", inner, 32)])
+
+    assert check(b.encode()) is None
+
+
 @needs_vmlinux
 def test_a_running_kernels_own_btf_is_accepted():
     assert check(Btf.open(VMLINUX).raw, kernel=True) is None

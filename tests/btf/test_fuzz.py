@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bpfemu.btf import Btf
+from bpfemu.btf.check import check
 from bpfemu.btf.compat import fields_are_compat, types_are_compat, types_match
 from bpfemu.btf.encode import encode
 from bpfemu.btf.render import dump_c, dump_raw, format_value, python_to_bytes, type_name
@@ -28,6 +29,7 @@ def attempt(function, *args):
 
 
 def use_everything(btf: Btf) -> None:
+    attempt(check, btf.raw, btf.base)
     attempt(dump_raw, btf)
     attempt(dump_c, btf)
     attempt(encode, btf)
@@ -62,6 +64,7 @@ def test_mutated_blobs_only_raise_our_errors(seed, changes, cut):
     for at, piece in changes:
         at %= len(data)
         data[at : at + len(piece)] = piece
+    check(bytes(data[: len(data) - cut]))
     btf = attempt(Btf.parse, bytes(data[: len(data) - cut]))
 
     if btf is not None:

@@ -93,6 +93,16 @@ def test_types_are_found_by_the_beginning_of_their_name():
 
     assert btf.find_beginning("bpf_iter_") == ids
     assert btf.find_beginning("bpf_iter_", Struct) == []
+    assert btf.find_beginning("") == []
+
+
+def test_many_types_are_found_by_the_beginning_of_their_name():
+    sample = Sample()
+    ids = [sample.b.typedef(f"many_{at}", sample.int) for at in range(40)]
+    sample.b.struct("many_more", 4, [])
+    btf = sample.b.build()
+
+    assert btf.find_beginning("many_", Typedef) == ids
 
 
 def test_an_id_beyond_the_last_is_an_object_error():
