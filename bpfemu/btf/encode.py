@@ -226,11 +226,7 @@ def _shape(found: k.Type, offset: Offset) -> tuple[int, bool, int, list[int]]:
     """Return a record's third word, kind_flag, vlen and trailer."""
     match found:
         case k.Int():
-            data = (
-                _field("INT bits", found.bits, 8) | _field("INT encoding", found.encoding, 4) << 24
-            )
-            data |= _field("INT bit offset", found.bit_offset, 8) << 16
-            return _field("INT size", found.size, 32), False, 0, [data]
+            return _size(found.size), False, 0, [_int_data(found)]
         case k.Array():
             words = (("elem", found.elem), ("index", found.index), ("nelems", found.nelems))
             return 0, False, 0, [_field(f"ARRAY {what}", value, 32) for what, value in words]
@@ -263,6 +259,11 @@ def _shape(found: k.Type, offset: Offset) -> tuple[int, bool, int, list[int]]:
             raise InputError("BTF void has id 0 and is never stored")
         case _:
             return _id(found.type), False, 0, []
+
+
+def _int_data(found: k.Int) -> int:
+    bits, offset = _field("INT bits", found.bits, 8), _field("INT bit offset", found.bit_offset, 8)
+    return bits | offset << 16 | _field("INT encoding", found.encoding, 4) << 24
 
 
 def _id(value: int) -> int:
