@@ -203,11 +203,12 @@ class BpfItem(pytest.Item):
 
         if self.expected.skip:
             pytest.skip(self.expected.skip)
-        skel = Bpf(self).open(self.path)
+        wanted = self.expected.kernel
+        skel = Bpf(self).open(self.path, **({"kernel": wanted} if wanted else {}))
         prog = skel.progs[self.name]
         for other in skel.progs:
             other.autoload = other is prog
-        verdict = judge(self.expected, prog.run())
+        verdict = judge(self.expected, prog.run(budget=self.expected.budget))
         if not verdict.passed:
             raise BpfFailure(verdict.why)
 

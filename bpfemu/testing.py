@@ -7,6 +7,8 @@
 ``comment:test_fault=KIND``      must end in this FaultKind (ours)
 ``comment:test_leak=KIND``       must end with a leak of this kind (ours)
 ``comment:test_finding=KIND``    must report this finding (ours)
+``comment:test_budget=N``        must still run after N instructions (ours)
+``comment:test_kernel=NAME``     needs this kernel profile (ours)
 ``comment:test_expect_stdout=S`` a printk line must contain S
 ``comment:test_description=S``   what the test says it is
 ``comment:test_auxiliary``       not a test by itself
@@ -38,6 +40,8 @@ class Expectation:
     fault: FaultKind | None = None
     leak: str = ""
     finding: FaultKind | None = None
+    budget: int | None = None  # instructions
+    kernel: str = ""  # profile
     stdout: tuple[str, ...] = ()
     description: str = ""
     auxiliary: bool = False
@@ -45,7 +49,7 @@ class Expectation:
     @property
     def skip(self) -> str:
         """Why bpfemu cannot judge it; "" when it can."""
-        if self.failure and not (self.fault or self.leak or self.finding):
+        if self.failure and not (self.fault or self.leak or self.finding or self.budget):
             return "the kernel's verifier must refuse it, and bpfemu has no verifier to ask"
         return ""
 
@@ -69,14 +73,12 @@ def read_expectation(tags: tuple[str, ...]) -> Expectation:
         match name:
             case "expect_success" | "expect_failure":
                 facts[name.removeprefix("expect_")] = True
-            case "retval":
-                facts["retval"] = _number(tag, value)
+            case "retval" | "budget":
+                facts[name] = _number(tag, value)
             case "fault" | "finding":
                 facts[name] = _fault(tag, value)
-            case "leak":
-                facts["leak"] = value
-            case "description":
-                facts["description"] = value
+            case "leak" | "description" | "kernel":
+                facts[name] = value
             case "auxiliary":
                 facts["auxiliary"] = True
             case "expect_stdout":
@@ -114,7 +116,10 @@ def _end(expected: Expectation, outcome: Outcome) -> str:
         return "" if kind is expected.fault else f"expected the fault {expected.fault.name}"
     if outcome.fault is not None:
         return f"fault {outcome.fault.kind.name}: {outcome.fault.detail}"
-    if outcome.stop.kind is StopKind.BUDGET:
+    spent = outcome.stop.kind is StopKind.BUDGET
+    if expected.budget is not None:
+        return "" if spent else f"expected more than {expected.budget} instructions"
+    if spent:
         return "the budget ran out"
     want = expected.retval
     if want is not None and want & 0xFFFF_FFFF != outcome.retval:

@@ -97,3 +97,15 @@ def test_outcomes_compare_with_numbers_as_c_ints_and_as_registers() -> None:
     assert (run.value, run.retval, int(run)) == (-22, 0xFFFFFFEA, -22)
     assert "returned -22 (-EINVAL)" in str(run) and "seed 0" in str(run)
     assert outcome(1) == outcome(1) and outcome(1) != outcome(2)
+
+
+def test_a_budget_is_met_by_programs_that_run_on() -> None:
+    endless = expect("expect_failure", "budget=1000")
+
+    assert endless.budget == 1000 and not endless.skip
+    assert judge(endless, outcome(kind=StopKind.BUDGET)).passed
+    assert "expected more than 1000 instructions" in judge(endless, outcome()).why
+
+
+def test_a_kernel_is_named_by_its_profile() -> None:
+    assert expect("expect_success", "kernel=6.18.44").kernel == "6.18.44"

@@ -54,6 +54,7 @@ static __naked __noinline __attribute__((used)) int recurse_forever(void)
 SEC("?raw_tp")
 __description("a loop without end: only a budget stops it")
 __failure __msg("infinite loop detected")
+__budget(100000)
 __naked int endless(void *ctx)
 {
 	asm volatile("r0 = 0;"

@@ -83,7 +83,7 @@ int preempt_not_disabled(void *ctx)
 SEC("?syscall")
 __description("interrupts never enabled again")
 __failure __msg("BPF_EXIT instruction in main prog cannot be used inside bpf_local_irq_save-ed region")
-__leak("irq")
+__kernel(6.18.44) __leak("irq")
 int irq_kept(void *ctx)
 {
 	unsigned long flags;
@@ -95,7 +95,7 @@ int irq_kept(void *ctx)
 SEC("?syscall")
 __description("interrupts restored in the wrong order")
 __failure __msg("cannot restore irq state out of order")
-__fault(LOCK_STATE)
+__kernel(6.18.44) __fault(LOCK_STATE)
 int irq_order(void *ctx)
 {
 	unsigned long outer, inner;

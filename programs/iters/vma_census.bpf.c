@@ -77,16 +77,11 @@ static void count(const struct vm_area_struct *vma, __u64 flags)
 	__sync_fetch_and_add(&tally->bytes, size);
 }
 
-static void report(const struct vm_area_struct *vma, __u64 flags)
+/* Not inlined: its prototype is what puts struct exec_vma into BTF, so that tools can show records. */
+static __noinline void fill(struct exec_vma *record, const struct vm_area_struct *vma, __u64 flags)
 {
-	struct exec_vma *record;
 	struct file *file = vma->vm_file;
 
-	record = bpf_ringbuf_reserve(&exec_vmas, sizeof(*record), 0);
-	if (!record) {
-		dropped++;
-		return;
-	}
 	record->start = vma->vm_start;
 	record->end = vma->vm_end;
 	record->flags = flags;
@@ -96,6 +91,18 @@ static void report(const struct vm_area_struct *vma, __u64 flags)
 
 		bpf_probe_read_kernel_str(record->file, sizeof(record->file), name);
 	}
+}
+
+static void report(const struct vm_area_struct *vma, __u64 flags)
+{
+	struct exec_vma *record;
+
+	record = bpf_ringbuf_reserve(&exec_vmas, sizeof(*record), 0);
+	if (!record) {
+		dropped++;
+		return;
+	}
+	fill(record, vma, flags);
 	bpf_printk("executable: %llx-%llx %s", record->start, record->end, record->file);
 	bpf_ringbuf_submit(record, 0);
 }

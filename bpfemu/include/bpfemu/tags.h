@@ -33,6 +33,10 @@
 #define __finding(kind) BPFEMU_TAG("test_finding=" #kind)
 /* The run ends by itself and leaves this behind: __leak("iterator"). */
 #define __leak(kind) BPFEMU_TAG("test_leak=" kind)
+/* After so many instructions it still runs: it has no end of its own. */
+#define __budget(insns) BPFEMU_TAG("test_budget=" BPFEMU_TEXT(insns))
+/* It needs this kernel, or what it tests came with it: __kernel(6.18.44). */
+#define __kernel(profile) BPFEMU_TAG("test_kernel=" #profile)
 /* One of the lines that bpf_printk wrote has this in it (several allowed). */
 #define __stdout(text) BPFEMU_TAG("test_expect_stdout=" BPFEMU_TEXT(__COUNTER__) "=" text)
 
