@@ -11,7 +11,7 @@ from typing import Final
 from bpfemu.btf.parse import MAGIC
 from bpfemu.errors import ObjectError
 
-__all__ = ["btf_section", "open_blob"]
+__all__ = ["blob_of", "btf_section", "map_file", "open_blob"]
 
 SYSFS: Final = "/sys/kernel/btf/"
 MAX_FILE: Final = 1 << 30  # bytes; also the most that a compressed file may unpack to
@@ -33,27 +33,37 @@ def open_blob(path: str | os.PathLike[str]) -> tuple[bytes | mmap, str]:
         number = problem.errno if isinstance(problem, OSError) else errno.EINVAL
         text = problem.strerror if isinstance(problem, OSError) else str(problem)
         raise ObjectError(f"cannot read it: {text}", path=path, errno=number) from problem
+    return blob_of(data, path), name
+
+
+def blob_of(data: bytes, path: str) -> bytes:
+    """Return the BTF in a file's bytes: they are it, or an ELF file, or either compressed."""
     if data[:2] == _GZIP:
         data = _gunzip(data, path)
     if len(data) > MAX_FILE:
         raise ObjectError(f"more than {MAX_FILE} bytes", path=path, errno=errno.EFBIG)
     if data[:2] in _MAGICS:
-        return data, name
+        return data
     if data[:4] == _ELF:
-        return btf_section(data, path), name
+        return btf_section(data, path)
     raise ObjectError("neither BTF nor ELF nor gzip", path=path, offset=0, errno=errno.EPROTO)
+
+
+def map_file(path: str) -> mmap:
+    """Map a file as libbpf maps a kernel's BTF: private, for reading, all of it."""
+    from mmap import MAP_PRIVATE, PROT_READ
+
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return mmap(fd, os.fstat(fd).st_size, MAP_PRIVATE, PROT_READ)
+    finally:
+        os.close(fd)
 
 
 def _map(path: str) -> mmap | None:
     """Map a kernel's BTF file; None where that is refused (module BTF, kernels before 6.16)."""
     try:
-        from mmap import MAP_PRIVATE, PROT_READ
-
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            return mmap(fd, os.fstat(fd).st_size, MAP_PRIVATE, PROT_READ)
-        finally:
-            os.close(fd)
+        return map_file(path)
     except (ImportError, OSError, ValueError):
         return None
 
