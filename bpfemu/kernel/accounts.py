@@ -27,7 +27,7 @@ from bpfemu.record import dataclass
 if TYPE_CHECKING:
     from bpfemu.kernel.rcu import ReadCopyUpdate
 
-__all__ = ["Account", "Books", "accounts"]
+__all__ = ["Account", "Books", "accounts", "combined"]
 
 LedgerNow = Callable[[], Ledger]
 Regs = list[int]
@@ -82,6 +82,23 @@ def accounts(spec: KfuncSpec | HelperSpec, btf_id: int, books: Books) -> list[Ac
     if region is not None:
         found.append(region(books))
     return found
+
+
+def combined(entries: list[Account]) -> Account:
+    """Several accounts as one."""
+    if len(entries) == 1:
+        return entries[0]
+    if not entries:
+        return Account(_no_check, _nothing)
+
+    def before(regs: Regs) -> list[Any]:
+        return [entry.before(regs) for entry in entries]
+
+    def after(tokens: list[Any], site: Site, r0: int) -> None:
+        for entry, token in zip(entries, tokens, strict=True):
+            entry.after(token, site, r0)
+
+    return Account(before, after)
 
 
 def _helper_accounts(spec: HelperSpec, books: Books) -> list[Account]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from bpfemu.kernel.random import RandomStream
@@ -17,20 +18,32 @@ BOOT_SPAN: Final = 3600 * SECOND  # the machine has been up between one and two 
 class EmulatedClock:
     """The kernel's clocks (service ``clock``), in nanoseconds.
 
-    Nothing here reads the host's time: ``advance`` is called for each instruction and call that
-    the program executes, so one seed gives one history.
+    Nothing here reads the host's time.  Time passes with what the running program executes: the
+    clock follows a count of nanoseconds that only grows, and asks for it when it is read.
     """
 
     def __init__(self, seed: int, hz: int = 1000) -> None:
         random = RandomStream(seed, "clock")
-        self.now = BOOT_SPAN + random.below(BOOT_SPAN)  # CLOCK_MONOTONIC
+        self._base = BOOT_SPAN + random.below(BOOT_SPAN)  # ns
+        self._elapsed: Callable[[], int] = _nothing
         self._suspended = random.below(600) * SECOND
         self._booted = EPOCH + random.below(30 * 24 * 3600) * SECOND
         self._tick = SECOND // hz
 
+    @property
+    def now(self) -> int:
+        """CLOCK_MONOTONIC, ns."""
+        return self._base + self._elapsed()
+
     def advance(self, ns: int) -> None:
         """Let time pass."""
-        self.now += ns
+        self._base += ns
+
+    def follow(self, elapsed: Callable[[], int] | None) -> None:
+        """From now on pass as this count of ns grows; None: stand still."""
+        now = self.now
+        self._elapsed = elapsed or _nothing
+        self._base = now - self._elapsed()
 
     def ktime_ns(self) -> int:
         """CLOCK_MONOTONIC: stands still while suspended."""
@@ -55,3 +68,7 @@ class EmulatedClock:
     def jiffies(self) -> int:
         """jiffies_64: counts from five minutes before 2**32 (include/linux/jiffies.h)."""
         return (1 << 32) - 300 * SECOND // self._tick + self.now // self._tick
+
+
+def _nothing() -> int:
+    return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfemu.kernel.ledger import Ledger
-from bpfemu.kernel.report import render_report
 from bpfemu.kernel.run import Run
 from bpfemu.machine.stop import Fault, FaultKind, Stop, StopKind
 from bpfemu.outcome import CacheStats, Leak, Outcome, Record
@@ -23,7 +22,7 @@ _PREFIX = {StopKind.EXIT: "BPF_EXIT instruction in main prog", StopKind.THROW: "
 def close_run(kernel: Kernel, run: Run, stop: Stop) -> Outcome:
     """Leave the run's context, end grace periods, name leaks; the outcome."""
     prefix = _PREFIX.get(stop.kind, "")
-    run.sync_clock(calls=0)
+    kernel.clock.follow(None)
     run.ledger.finish(ended=bool(prefix))
     held = _held_spin_locks(kernel, prefix)
     sections = run.ledger.sections(prefix)
@@ -53,6 +52,8 @@ def close_run(kernel: Kernel, run: Run, stop: Stop) -> Outcome:
     )
     run.ctx_block.free()
     if fault is not None:
+        from bpfemu.kernel.report import render_report
+
         outcome = replace(outcome, report=render_report(outcome, run.image))
     return outcome
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from bpfemu.errors import BodyError, BpfemuError
 from bpfemu.image import CallTarget, ProgramImage
-from bpfemu.kernel.accounts import Account, Books, accounts
+from bpfemu.kernel.accounts import Account, Books, accounts, combined
 from bpfemu.kernel.clock import EmulatedClock
 from bpfemu.kernel.config import KernelConfig
 from bpfemu.kernel.context_checks import (
@@ -87,11 +87,8 @@ class Gate:
 
     def call(self, target: int, pc: int, regs: list[int]) -> Upcall | None:
         """One call through the gate."""
-        self._run.sync_clock()
-        call = self._calls[target]
-        if call is None:
-            call = self._calls[target] = self._make(self._image.calls[target])
-        return call(pc, regs)
+        self._run.calls += 1
+        return (self._calls[target] or self._make(target))(pc, regs)
 
     def packet_load(self, size: int, offset: int, pc: int, regs: list[int]) -> None:
         """LD_ABS and LD_IND: out of the packet's bounds the program ends with 0."""
@@ -108,7 +105,6 @@ class Gate:
         """One execution of may_goto; True when the jump is taken."""
         if not self._timed:
             return untimed_may_goto(counters)
-        self._run.sync_clock(calls=0)
         return timed_may_goto(counters, self._parts.clock)
 
     def code_slot(self, addr: int) -> int | None:
@@ -137,17 +133,22 @@ class Gate:
             site = self._sites[pc] = Site(pc, name, what, image.line_text(pc))
         return site
 
-    def _make(self, target: CallTarget) -> CallOut:
+    def _make(self, index: int) -> CallOut:
+        target = self._image.calls[index]
+        poisoned = target.poisoned or target.spec is None
+        made = self._calls[index] = _poisoned(target) if poisoned else self._made(target)
+        return made
+
+    def _made(self, target: CallTarget) -> CallOut:
         spec = target.spec
-        if target.poisoned or spec is None:
-            return _poisoned(target)
+        assert spec is not None
         checks = self._checks(spec)
         books = Books(lambda: self._ledger, self._parts.space.layouts, self._parts.rcu)
-        entries = accounts(spec, target.btf_id, books)
+        entry = combined(accounts(spec, target.btf_id, books))
         args = converters(spec, self._parts.space, self._parts.services, self.code_slot)
         if spec.generator:
-            return self._upcall(spec, checks, entries, args)
-        return self._plain(spec, checks, entries, args)
+            return self._upcall(spec, checks, entry, args)
+        return self._plain(spec, checks, entry, args)
 
     def _checks(self, spec: KfuncSpec | HelperSpec) -> list[Check]:
         """Step 2 for this target."""
@@ -171,17 +172,18 @@ class Gate:
         self,
         spec: KfuncSpec | HelperSpec,
         checks: list[Check],
-        entries: list[Account],
+        entry: Account,
         args: list[tuple[int, Converter]],
     ) -> CallOut:
         """A body that returns."""
         body, services, to_r0 = spec.body, self._services(spec), self._r0(spec)
+        before, after = entry.before, entry.after
         memory, sites, raw, name = self._memory, self._sites, "args" in spec.services, spec.name
 
         def call(pc: int, regs: list[int]) -> None:
             for check in checks:
                 check()
-            tokens = [entry.before(regs) for entry in entries]
+            token = before(regs)
             values = [convert(regs[reg]) for reg, convert in args]
             memory.site = site = sites.get(pc) or self.site(pc)
             try:
@@ -201,8 +203,7 @@ class Gate:
                 raise BodyError(name, error) from error
             regs[0] = r0  # type: ignore[assignment]
             regs[1:6] = _SCRATCHED
-            for entry, token in zip(entries, tokens, strict=True):
-                entry.after(token, site, r0 or 0)
+            after(token, site, r0 or 0)
 
         return call
 
@@ -210,17 +211,18 @@ class Gate:
         self,
         spec: KfuncSpec | HelperSpec,
         checks: list[Check],
-        entries: list[Account],
+        entry: Account,
         args: list[tuple[int, Converter]],
     ) -> CallOut:
         """A body that calls back into the program: a generator that the engine drives."""
         body, services, to_r0 = spec.body, self._services(spec), self._r0(spec)
+        before, after = entry.before, entry.after
         raw = "args" in spec.services
 
         def call(pc: int, regs: list[int]) -> Upcall:
             for check in checks:
                 check()
-            tokens = [entry.before(regs) for entry in entries]
+            token = before(regs)
             values = [convert(regs[reg]) for reg, convert in args]
             extra = {"args": [reg or 0 for reg in regs[1:6]]} if raw else {}
             site = self.site(pc)
@@ -231,8 +233,7 @@ class Gate:
                 raise BodyError(spec.name, error) from error
             regs[0] = r0  # type: ignore[assignment]
             regs[1:6] = _SCRATCHED
-            for entry, token in zip(entries, tokens, strict=True):
-                entry.after(token, site, r0 or 0)
+            after(token, site, r0 or 0)
 
         return call
 

@@ -226,7 +226,7 @@ class Kernel:
         self._runs.append(run)
         self.cpus.switch(cpu.id)
         self._enter(run)
-        gate.begin(run)
+        self._resume(run)
         return run.machine, block.args
 
     def close(self, stop: Stop) -> Outcome:
@@ -237,15 +237,18 @@ class Kernel:
         if run.task_before is not None:
             self.services["world"].tasks.current_pid = run.task_before
         if self._runs:
-            outer = self._runs[-1]
-            assert outer.gate is not None
-            outer.gate.begin(outer)
-            self.cpus.program_sleepable = outer.image.sleepable
+            self._resume(self._runs[-1])
         return outcome
+
+    def _resume(self, run: Run) -> None:
+        """This run goes on: calls are its, time passes with it."""
+        assert run.gate is not None
+        run.gate.begin(run)
+        self.clock.follow(run.elapsed)
+        self.cpus.program_sleepable = run.image.sleepable
 
     def _enter(self, run: Run) -> None:
         """Where the program runs: iterator notes, sections 4.1 and 4.3."""
-        self.cpus.program_sleepable = run.image.sleepable
         if run.image.sleepable:
             self.rcu.trace += 1
         else:

@@ -42,17 +42,14 @@ class Run:
         self.task_before: int | None = None  # pid of the current task before this run
         self.stats_before: dict[tuple[int, int], tuple[int, int, int, int]] = {}
         self.serial_before = 0  # allocations before this run
-        self._clock = clock
+        self.calls = 0  # calls out so far
         self._insn_ns = config.insn_ns
         self._call_ns = config.call_ns
-        self._insns = 0  # instructions that the clock knows of
 
-    def sync_clock(self, calls: int = 1) -> None:
-        """Let the time pass that the instructions so far and ``calls`` calls out have taken."""
-        machine = self.machine
-        insns = machine.insns if machine is not None else 0
-        self._clock.now += (insns - self._insns) * self._insn_ns + calls * self._call_ns
-        self._insns = insns
+    def elapsed(self) -> int:
+        """Nanoseconds that the instructions and calls so far have taken."""
+        insns = self.machine.insns if self.machine is not None else 0
+        return insns * self._insn_ns + self.calls * self._call_ns
 
 
 class RunningProgram:

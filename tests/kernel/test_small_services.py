@@ -52,6 +52,23 @@ def test_time_moves_only_when_it_is_told_to() -> None:
     assert EmulatedClock(7).ktime_ns() == before != EmulatedClock(8).ktime_ns()
 
 
+def test_time_passes_with_a_count_that_the_clock_follows() -> None:
+    clock = EmulatedClock(7)
+    before, counts = clock.now, {"a": 1000, "b": 5}
+
+    clock.follow(lambda: counts["a"])
+    assert clock.now == before
+    counts["a"] += 30
+    assert clock.now == before + 30
+    clock.follow(lambda: counts["b"])
+    counts["a"] += 999
+    counts["b"] += 2
+    assert clock.now == before + 32
+    clock.follow(None)
+    counts["b"] += 100
+    assert clock.now == before + 32
+
+
 def test_the_clocks_keep_their_distances() -> None:
     clock = EmulatedClock(7)
     suspended = clock.boot_ns() - clock.ktime_ns()
@@ -65,18 +82,18 @@ def test_the_clocks_keep_their_distances() -> None:
 
 def test_jiffies_begin_five_minutes_before_they_wrap_32_bits() -> None:
     clock = EmulatedClock(0, hz=1000)
-    clock.now = 0
+    clock.advance(-clock.now)
     assert clock.jiffies() == 0xFFFB_6C20  # INITIAL_JIFFIES for HZ=1000
     clock.advance(300 * SECOND)
     assert clock.jiffies() == 1 << 32
     slow = EmulatedClock(0, hz=250)
-    slow.now = 4_000_000
+    slow.advance(4_000_000 - slow.now)
     assert slow.jiffies() == (1 << 32) - 75_000 + 1
 
 
 def test_the_coarse_clock_stands_at_the_last_tick() -> None:
     clock = EmulatedClock(0, hz=1000)
-    clock.now = 5_999_999
+    clock.advance(5_999_999 - clock.now)
     assert clock.coarse_ns() == 5_000_000
 
 
