@@ -14,22 +14,36 @@ write reports.
 
 from __future__ import annotations
 
-import enum
 import mmap
 import sys
-from bisect import bisect_right
 from collections import deque
 from typing import Final
 
 from bpfemu.errors import InputError, InternalError
+from bpfemu.machine.regions import Region, RegionKind, Regions
+from bpfemu.machine.shadow import (
+    FREED,
+    ITER,
+    ITER_BIT,
+    KERNEL,
+    READ,
+    READ_ONLY,
+    REDZONE,
+    UNINIT,
+    UNINIT_BIT,
+    VALID,
+    WRITE,
+    LoadKind,
+)
 from bpfemu.machine.stop import Fault, FaultKind, Site, Trap
-from bpfemu.record import dataclass
 
 __all__ = [
+    "FREED",
     "ITER",
     "KERNEL",
     "READ",
     "READ_ONLY",
+    "REDZONE",
     "U64",
     "UNINIT",
     "VALID",
@@ -43,76 +57,13 @@ __all__ = [
 U64: Final = (1 << 64) - 1
 PAGE: Final = 4096
 
-# Shadow bits.
-READ: Final = 0x01  # the program may read it, and somebody has written it
-WRITE: Final = 0x02  # the program may write it
-_UNINIT: Final = 0x04  # never written
-_REDZONE: Final = 0x08
-_FREED: Final = 0x10
-_KERNEL: Final = 0x20  # the kernel's own: no program access at all
-_ITER: Final = 0x40  # an iterator lives here: readable through element pointers only
-
-# Shadow states.
-VALID: Final = READ | WRITE
-READ_ONLY: Final = READ
-UNINIT: Final = WRITE | _UNINIT
-REDZONE: Final = _REDZONE
-FREED: Final = _FREED
-KERNEL: Final = _KERNEL
-ITER: Final = READ | _ITER
-
-_MAPPED: Final = bytes(s for s in range(1, 256) if not s & (_FREED | _REDZONE))
+_MAPPED: Final = bytes(state for state in range(1, 256) if not state & (FREED | REDZONE))
+_READABLE: Final = bytes(state for state in range(256) if state & (READ | UNINIT_BIT))
+_WRITABLE: Final = bytes(state for state in range(256) if state & (WRITE | ITER_BIT))
+_TAKEN: Final = bytes([VALID, READ_ONLY, UNINIT])  # what a program may hand to the kernel
 
 REDZONE_SIZE: Final = 32  # bytes kept free around each allocation
 QUARANTINE_SIZE: Final = 1 << 20  # bytes of freed memory kept out of use
-
-
-class RegionKind(enum.Enum):
-    """What a region holds."""
-
-    STACK = "stack"
-    CTX = "context"
-    MAP = "map"
-    VALUE = "map value"
-    DATA = "global data"
-    HEAP = "allocator unit"
-    OBJECT = "kernel object"
-    PACKET = "packet"
-    RECORD = "ring buffer record"
-    PERCPU = "per-CPU data"
-    MEMORY = "memory"
-
-
-class LoadKind(enum.IntEnum):
-    """What ``bind`` knows about the pointer of one load or store."""
-
-    UNKNOWN = 0
-    CTX = 1
-    STACK = 2
-    MAP_VALUE = 3
-    MEM = 4  # plain memory of known size: iterator elements, ring buffer records
-    BTF = 5  # trusted or RCU pointer to a kernel struct: an ordinary load
-    PROBE = 6  # plain or untrusted BTF pointer: a fault reads as zero
-    PACKET = 7
-    ARENA = 8
-
-
-@dataclass(slots=True)
-class Region:
-    """A range of the arena with an owner.  ``freed_by`` is set once it is freed."""
-
-    addr: int  # u64
-    size: int  # bytes
-    kind: RegionKind
-    name: str
-    allocated_by: Site | None = None
-    freed_by: Site | None = None
-    key: tuple[int, int, int] | None = None  # (size, align, offset) of those it can stand in for
-
-    @property
-    def end(self) -> int:
-        """The address behind the last byte."""
-        return self.addr + self.size
 
 
 class Memory:
@@ -145,9 +96,7 @@ class Memory:
         self.findings: list[tuple[FaultKind, int, int]] = []  # (kind, addr, size), run went on
         self.clobbered: list[tuple[int, int]] = []  # (addr, size) of overwritten iterator bytes
         self.site: Site | None = None  # who allocates and frees just now
-        self._regions: dict[int, Region] = {}
-        self._starts: list[int] = []
-        self._sorted = True
+        self._regions = Regions()
         self._next = base
         self._quarantine: deque[Region] = deque()
         self._quarantined = 0
@@ -199,7 +148,7 @@ class Memory:
 
     def free(self, addr: int) -> None:
         """Give a region back: its bytes become FREED and stay so while quarantined."""
-        region = self._regions.get(addr)
+        region = self._regions.at(addr)
         if region is None or region.freed_by is not None:
             raise InternalError(f"free of {addr:#x}, which is not allocated")
         region.freed_by = self.site or Site(-1, "", "")
@@ -222,9 +171,7 @@ class Memory:
         key: tuple[int, int, int] | None,
     ) -> Region:
         region = Region(addr, size, kind, name, self.site, None, key)
-        if addr not in self._regions:
-            self._sorted = False
-        self._regions[addr] = region
+        self._regions.add(region)
         self.set_state(addr, size, state)
         return region
 
@@ -290,14 +237,16 @@ class Memory:
         low = (addr - self.base) & U64
         if low + size > self.size:
             raise self.trap(addr, size, "read")
+        unwritten = False
         for state in self.shadow[low : low + size]:
-            if state & _ITER and kind == LoadKind.STACK:
+            if state & ITER_BIT and kind == LoadKind.STACK:
                 raise self.trap(addr, size, "read", FaultKind.ITERATOR_STATE)
             if not state & READ:
-                if not state & _UNINIT:
+                if not state & UNINIT_BIT:
                     raise self.trap(addr, size, "read")
-                self.findings.append((FaultKind.UNINITIALISED, addr, size))
-                break
+                unwritten = True
+        if unwritten:
+            self.findings.append((FaultKind.UNINITIALISED, addr, size))
         return int.from_bytes(self.data[low : low + size], "little")
 
     def store(self, addr: int, size: int, value: int, kind: LoadKind = LoadKind.UNKNOWN) -> None:
@@ -309,14 +258,7 @@ class Memory:
         low = (addr - self.base) & U64
         if low + size > self.size:
             raise self.trap(addr, size, "write")
-        states = self.shadow[low : low + size]
-        for state in states:
-            if state & _ITER:
-                if kind == LoadKind.MEM:
-                    raise self.trap(addr, size, "write", FaultKind.READ_ONLY)
-                self.clobbered.append((addr, size))
-            elif not state & WRITE:
-                raise self.trap(addr, size, "write")
+        self._check_write(low, addr, size, kind)
         self.shadow[low : low + size] = bytes([VALID]) * size
         self.data[low : low + size] = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
 
@@ -326,13 +268,11 @@ class Memory:
         if low + size > self.size:
             raise self.trap(addr, size, "read")
         states = self.shadow[low : low + size]
-        for state in sorted(set(states)):
-            if state & _ITER:
-                raise self.trap(addr, size, "read", FaultKind.ITERATOR_STATE)
-            if state & _UNINIT:
-                self.findings.append((FaultKind.UNINITIALISED, addr, size))
-            elif not state & READ:
-                raise self.trap(addr, size, "read")
+        if states.translate(None, _TAKEN):
+            in_iter = any(state & ITER_BIT for state in states)
+            raise self.trap(addr, size, "read", FaultKind.ITERATOR_STATE if in_iter else None)
+        if UNINIT in states:
+            self.findings.append((FaultKind.UNINITIALISED, addr, size))
         return self.data[low : low + size]
 
     def store_bytes(self, addr: int, data: bytes | bytearray | memoryview) -> None:
@@ -341,53 +281,44 @@ class Memory:
         low = (addr - self.base) & U64
         if low + size > self.size:
             raise self.trap(addr, size, "write")
-        for state in set(self.shadow[low : low + size]):
-            if state & _ITER:
-                self.clobbered.append((addr, size))
-            elif not state & WRITE:
-                raise self.trap(addr, size, "write")
+        self._check_write(low, addr, size, LoadKind.UNKNOWN)
         self.shadow[low : low + size] = bytes([VALID]) * size
         self.data[low : low + size] = bytes(data)
+
+    def _check_write(self, low: int, addr: int, size: int, kind: LoadKind) -> None:
+        """Trap unless each byte may be written; iterator bytes are noted."""
+        states = set(self.shadow[low : low + size])
+        if any(not state & (WRITE | ITER_BIT) for state in states):
+            raise self.trap(addr, size, "write")
+        if any(state & ITER_BIT for state in states):
+            if kind is LoadKind.MEM:
+                raise self.trap(addr, size, "write", FaultKind.READ_ONLY)
+            self.clobbered.append((addr, size))
 
     # ---- reports ------------------------------------------------------------------------
 
     def find_region(self, addr: int) -> Region | None:
         """The region that holds ``addr``, or None."""
-        region = self._nearest(addr)
+        region = self._regions.nearest(addr)
         return region if region is not None and region.addr <= addr < region.end else None
 
     def regions(self) -> list[Region]:
         """Every region, by address; freed ones while their bytes are not in use again."""
-        self._sort()
-        return [self._regions[start] for start in self._starts]
+        return list(self._regions)
 
     def describe(self, addr: int) -> str:
         """In words: which region an address belongs to or lies next to."""
-        region = self._nearest(addr)
-        if region is None or not self.base <= addr < self.base + self.size:
+        if not self.base <= addr < self.base + self.size:
             return "no emulated memory is near"
-        what = f"{region.size}-byte {region.kind.value} '{region.name}'"
-        if region.freed_by is not None:
-            what = f"freed {what}"
-        if region.addr <= addr < region.end:
-            return f"{addr - region.addr} bytes inside the {what}"
-        if addr >= region.end:
-            return f"{addr - region.end} bytes behind the {what}"
-        return f"{region.addr - addr} bytes before the {what}"
+        return self._regions.describe(addr)
 
     def trap(self, addr: int, size: int, verb: str, kind: FaultKind | None = None) -> Trap:
         """The Trap for an access of ``size`` bytes at ``addr`` that is not allowed."""
         addr &= U64
-        bad = addr
-        for at in range(addr, addr + size):
-            state = self.state_of(at)
-            if not state & (READ if verb == "read" else WRITE) or kind:
-                bad = at
-                break
-        region = self._nearest(bad)
-        if kind is None:
-            kind = self._kind(addr, bad, verb)
-        near = region if region is not None and self.base <= bad < self.base + self.size else None
+        bad = addr if kind else self._first_bad(addr, size, verb)
+        inside = self.base <= bad < self.base + self.size
+        near = self._regions.nearest(bad) if inside else None
+        kind = kind or self._kind(addr, bad, verb)
         return Trap(
             Fault(
                 kind=kind,
@@ -400,31 +331,20 @@ class Memory:
             )
         )
 
+    def _first_bad(self, addr: int, size: int, verb: str) -> int:
+        low = addr - self.base
+        if not 0 <= low < self.size:
+            return addr
+        states = self.shadow[low : min(low + size, self.size)]
+        rest = states.lstrip(_READABLE if verb == "read" else _WRITABLE)
+        return addr + len(states) - len(rest)
+
     def _kind(self, addr: int, bad: int, verb: str) -> FaultKind:
         state = self.state_of(bad)
         if addr < PAGE:
             return FaultKind.NULL_DEREF
-        if state & _FREED:
+        if state & FREED:
             return FaultKind.USE_AFTER_FREE
         if verb == "write" and state & READ:
             return FaultKind.READ_ONLY
         return FaultKind.OUT_OF_BOUNDS
-
-    def _sort(self) -> None:
-        if not self._sorted:
-            self._starts = sorted(self._regions)
-            self._sorted = True
-
-    def _nearest(self, addr: int) -> Region | None:
-        """The region that holds ``addr``, else the closest one."""
-        self._sort()
-        if not self._starts:
-            return None
-        at = bisect_right(self._starts, addr)
-        below = self._regions[self._starts[at - 1]] if at else None
-        above = self._regions[self._starts[at]] if at < len(self._starts) else None
-        if below is None or above is None:
-            return below or above
-        if addr < below.end or addr - below.end <= above.addr - addr:
-            return below
-        return above

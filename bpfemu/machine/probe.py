@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from bpfemu.record import dataclass
 
 __all__ = ["CallEvent", "Event", "LoadEvent", "Probe", "StepEvent", "StoreEvent"]
 

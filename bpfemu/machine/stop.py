@@ -8,7 +8,8 @@ private carrier that brings one from where it happens to the engine's edge; it i
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+
+from bpfemu.record import dataclass, field
 
 __all__ = ["Fault", "FaultKind", "Finding", "FrameInfo", "Site", "Stop", "StopKind", "Trap"]
 
