@@ -9,6 +9,7 @@ The key is a 32-bit index.  Source: kernel/bpf/arraymap.c.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from errno import E2BIG, EEXIST, EINVAL
 from typing import Final
@@ -68,9 +69,10 @@ class IndexedMap(BpfMap):
         """array_map_alloc_check."""
         check_rows(definition, array_rows(definition))
 
+    @abstractmethod
     def value_at(self, index: int, cpu: int) -> int:
         """The address of an element that is there."""
-        return 0
+        ...
 
     def lookup(self, key: bytes) -> int:
         """The element's address on this CPU; 0 beyond the end."""

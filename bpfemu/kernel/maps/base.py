@@ -90,7 +90,6 @@ class BpfMap:
     @classmethod
     def check(cls, definition: MapDef) -> None:
         """The type's map_alloc_check: InputError with errno for what it refuses."""
-        raise InputError(f"{cls.__name__} has no rules for {definition.name!r}")
 
     # ---- the program's side -------------------------------------------------------------
 

@@ -93,10 +93,8 @@ def _walk(btf: Btf, type_id: int, at: int, depth: int) -> Iterator[tuple[str, in
     resolved = btf.resolve(type_id)
     found = btf.type(resolved)
     if isinstance(found, k.Array):
-        size = btf.size_of(found.elem)
-        if size and next(_walk(btf, found.elem, 0, depth), None) is not None:
-            for number in range(found.nelems):
-                yield from _walk(btf, found.elem, at + number * size, depth)
+        if depth < MAX_DEPTH:
+            yield from _elements(btf, found, at, depth + 1)
         return
     if isinstance(found, k.DataSec):
         for entry in found.entries:
@@ -110,6 +108,14 @@ def _walk(btf: Btf, type_id: int, at: int, depth: int) -> Iterator[tuple[str, in
     elif depth < MAX_DEPTH:
         for member in found.members:
             yield from _walk(btf, member.type, at + member.bit_offset // 8, depth + 1)
+
+
+def _elements(btf: Btf, found: k.Array, at: int, depth: int) -> Iterator[tuple[str, int, int]]:
+    """Special fields of each element, if one of them has any."""
+    if next(_walk(btf, found.elem, 0, depth), None) is not None:
+        size = btf.size_of(found.elem)
+        for number in range(found.nelems):
+            yield from _walk(btf, found.elem, at + number * size, depth)
 
 
 def _kptr_tag(btf: Btf, type_id: int) -> str:

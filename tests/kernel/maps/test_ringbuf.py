@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from errno import EINVAL
 
 import pytest
 from hypothesis import given, settings
@@ -274,3 +275,10 @@ def test_a_ring_behaves_like_a_queue_with_a_limit(steps: list[tuple[str, int]]) 
 
     assert found.query(AVAIL_DATA) == sum(entry[3] for entry in queue)
     assert sorted(found.reserved) == sorted(entry[2] for entry in open_records)
+
+
+def test_nothing_is_ever_found_in_a_ring_by_key() -> None:
+    _, found = ring()
+
+    assert found.lookup(b"") == found.lookup_percpu(b"", 0) == 0
+    assert found.update(b"", b"", 0) == found.delete(b"") == -EINVAL
