@@ -6,6 +6,7 @@ A tick needs both a definition and a test that names it.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -125,10 +126,12 @@ def texts() -> tuple[tuple[str, str], ...]:
     return tuple((p.relative_to(ROOT).as_posix(), p.read_text()) for p in sorted(files))
 
 
-def proof(*words: str) -> str:
-    """The first test file that names one of the words; a file named after it is preferred."""
-    hits = [name for name, text in texts() if any(word in text for word in words)]
+def proof(*words: str, prefer: str = "") -> str:
+    """The test or program that names one of the words: below ``prefer`` first, then elsewhere."""
+    wanted = re.compile("|".join(f"{re.escape(word)}(?![A-Za-z0-9_])" for word in words))
+    hits = [name for name, text in texts() if wanted.search(text)]
     hits = [name for name in hits if "/builders/" not in name and name != "tests/test_parity.py"]
+    hits.sort(key=lambda name: (not name.startswith(prefer), not name.startswith("tests/"), name))
     return hits[0] if hits else ""
 
 
@@ -146,22 +149,40 @@ def instructions() -> list[str]:
     """One row an operation, from the tables of ``isa`` and those of the interpreter."""
     from bpfemu.isa.ops import AluOp, AtomicOp, JmpOp
 
-    rows = [(f"ALU {op.name}", True, "32 and 64 bits", proof(op.symbol)) for op in AluOp]
-    rows += [(f"JMP {op.name}", True, "32 and 64 bits", proof(op.symbol)) for op in JmpOp]
+    rows = [
+        (f"ALU {op.name}", True, "32 and 64 bits", proof(op.symbol, prefer="tests/conformance/"))
+        for op in AluOp
+    ]
+    rows += [
+        (f"JMP {op.name}", True, "32 and 64 bits", proof(op.symbol, prefer="tests/conformance/"))
+        for op in JmpOp
+    ]
     for size in (1, 2, 4, 8):
         u = f"*(u{8 * size} *)"
-        rows.append((f"LDX {size}", True, "", proof(u)))
-        rows.append((f"ST, STX {size}", True, "", proof(u)))
+        rows.append((f"LDX {size}", True, "", proof(u, prefer="tests/conformance/")))
+        rows.append((f"ST, STX {size}", True, "", proof(u, prefer="tests/conformance/")))
         if size < 8:
-            rows.append((f"LDX {size} signed", True, "", proof(f"*(s{8 * size} *)")))
+            rows.append(
+                (
+                    f"LDX {size} signed",
+                    True,
+                    "",
+                    proof(f"*(s{8 * size} *)", prefer="tests/conformance/"),
+                )
+            )
     for atomic in AtomicOp:
         word = (
             atomic.name.lower()
             .replace("load_acq", "load_acquire")
             .replace("store_rel", "store_release")
         )
-        rows.append((f"ATOMIC {atomic.name}", True, "", proof(word, "lock *")))
-    rows += [(name, True, "", proof(word)) for name, word in OTHER_INSNS.items()]
+        rows.append(
+            (f"ATOMIC {atomic.name}", True, "", proof(word, "lock *", prefer="tests/conformance/"))
+        )
+    rows += [
+        (name, True, "", proof(word, prefer="tests/conformance/"))
+        for name, word in OTHER_INSNS.items()
+    ]
     return table("Instructions", rows)
 
 
@@ -176,26 +197,30 @@ def kfuncs() -> list[str]:
     for hook, names in KFUNCS.items():
         for name in names.split():
             there = [p.name for p in PROFILES.values() if catalog.find_kfunc(name, p)]
-            rows.append((name, bool(there), hook, proof(name)))
+            rows.append((name, bool(there), hook, proof(name, prefer="tests/kfuncs/")))
     out += table("Open-coded iterators", [_iterator(catalog.kfuncs, name) for name in ITERATORS])
     return out + table("kfuncs", rows)
 
 
 def _iterator(known: dict[str, object], name: str) -> tuple[str, bool, str, str]:
     parts = [f"bpf_iter_{name}_{part}" for part in ("new", "next", "destroy")]
-    return name, all(part in known for part in parts), "", proof(parts[0])
+    return name, all(part in known for part in parts), "", proof(parts[0], prefer="tests/kfuncs/")
 
 
 def helpers() -> list[str]:
     """Every helper of the uapi list."""
-    from bpfemu.kernel.helpers.numbers import HELPER_NAMES
-
+    from bpfemu.bind.helper_names import HELPER_NAMES
     from bpfemu.session import make_catalog
 
     catalog = make_catalog()
     rows = [
-        (name, number in catalog.helpers, str(number), proof(name, name.removeprefix("bpf_") + "("))
-        for number, name in sorted(HELPER_NAMES.items())
+        (
+            f"bpf_{name}",
+            number in catalog.helpers,
+            str(number),
+            proof(f"bpf_{name}", prefer="tests/kernel/helpers/"),
+        )
+        for number, name in enumerate(HELPER_NAMES)
         if number
     ]
     return table("Helpers", rows)
@@ -203,37 +228,46 @@ def helpers() -> list[str]:
 
 def map_types() -> list[str]:
     """Every map type."""
-    from bpfemu.kernel.maps.types import MAP_TYPE_NAMES
-
+    from bpfemu.kernel.maps.types import MAP_TYPES
     from bpfemu.session import make_catalog
 
     known = make_catalog().map_types
     rows = []
-    for number, name in sorted(MAP_TYPE_NAMES.items()):
-        full = f"BPF_MAP_TYPE_{name.upper()}"
-        rows.append((name, number in known, str(number), proof(full)))
+    for number, name in sorted(MAP_TYPES.items()):
+        test = proof(name, name.removeprefix("BPF_MAP_TYPE_"), prefer="tests/kernel/maps/")
+        rows.append((name, number in known, str(number), test))
     return table("Map types", rows)
 
 
 def prog_types() -> list[str]:
     """Every program type."""
     from bpfemu.kernel.progs.types import PROG_TYPE_NAMES
-
     from bpfemu.session import make_catalog
 
     known = make_catalog().prog_types
     rows = []
     for number, name in sorted(PROG_TYPE_NAMES.items()):
         full = f"BPF_PROG_TYPE_{name.upper()}"
-        rows.append((name, number in known, str(number), proof(full, f'"{name}"')))
+        rows.append(
+            (
+                name,
+                number in known,
+                str(number),
+                proof(full, f'"{name}"', prefer="tests/kernel/progs/"),
+            )
+        )
     return table("Program types", rows)
 
 
 def relocations() -> list[str]:
     """ELF relocations and CO-RE kinds."""
-    rows = [(name, True, note, proof(name)) for name, note in RELOCATIONS.items()]
+    rows = [
+        (name, True, note, proof(name, prefer="tests/elf/")) for name, note in RELOCATIONS.items()
+    ]
     out = table("ELF relocations", rows)
-    return out + table("CO-RE relocations", [(n, True, "", proof(n)) for n in CORE_KINDS])
+    return out + table(
+        "CO-RE relocations", [(n, True, "", proof(n, prefer="tests/bind/")) for n in CORE_KINDS]
+    )
 
 
 SECTIONS: tuple[Callable[[], list[str]], ...] = (

@@ -118,7 +118,7 @@ def test_programs_of_sections_with_a_question_mark_wait_to_be_asked_for(skel: Sk
 
     assert outcome.stop.kind is StopKind.FAULT and not outcome.ok
     assert outcome.fault is not None and outcome.fault.kind is FaultKind.NULL_DEREF
-    assert "skel.bpf.c:85" in outcome.fault.line
+    assert "skel.bpf.c:91" in outcome.fault.line
     assert outcome != 0
 
 

@@ -132,10 +132,11 @@ def _show_map(view: MapView) -> None:
 
 
 def _record(btf: Btf | None, record: Record) -> Any:
-    """A record through the struct that is named like its map, when there is one of its size."""
-    if btf is not None:
-        type_id = btf.find(record.map, kinds.Struct)
-        if type_id and btf.size_of(type_id) == len(record.data):
+    """A record through the struct named like its map ("events": event), if the size is right."""
+    name = record.map
+    for candidate in (name, name.removesuffix("s"), f"{name}_record", f"{name}_event"):
+        type_id = btf.find(candidate, kinds.Struct) if btf is not None else None
+        if btf is not None and type_id and btf.size_of(type_id) == len(record.data):
             return value_to_python(btf, type_id, record.data)
     return record.data
 

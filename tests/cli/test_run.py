@@ -33,7 +33,7 @@ def test_a_good_run_shows_everything_and_exits_0(cli) -> None:  # type: ignore[n
     assert "\nmap per_cpu (1 element)\n  0: [1, 0]\n" in out
     assert "\n.data\n  signed_value = -5\n" in out
     assert "\nprintk\n  run 1 of plain\n" in out
-    assert "\nrecords (1)\n  events: 01 00 00 00 00 00 00 00\n" in out
+    assert "\nrecords (1)\n  events: {kind: 1, value: 0}\n" in out
     assert "\nleaks\n  none\n" in out
 
 
@@ -47,7 +47,7 @@ def test_json_holds_the_same(cli) -> None:  # type: ignore[no-untyped-def]
     assert data["maps"]["per_cpu"] == [{"key": 0, "value": [1]}]
     assert data["globals"][".bss"]["runs"] == 1
     assert data["records"] == [
-        {"map": "events", "value": "0100000000000000", "bytes": "0100000000000000"}
+        {"map": "events", "value": {"kind": 1, "value": 0}, "bytes": "0100000000000000"}
     ]
     assert data["leaks"] == [] and data["fault"] is None
 
@@ -57,7 +57,7 @@ def test_a_fault_shows_a_report_and_exits_1(cli) -> None:  # type: ignore[no-unt
 
     assert status == 1
     assert "NULL dereference" in out
-    assert "skel.bpf.c:85" in out
+    assert "skel.bpf.c:91" in out
     assert "→" in out and "registers" in out and "broken+" in out
 
 
@@ -67,7 +67,7 @@ def test_a_fault_in_json_names_kind_line_and_calls(cli) -> None:  # type: ignore
     fault = json.loads(out)["fault"]
     assert status == 1
     assert fault["kind"] == "NULL dereference" and fault["addr"] == 0
-    assert "skel.bpf.c:85" in fault["line"] and fault["calls"][0].startswith("broken+")
+    assert "skel.bpf.c:91" in fault["line"] and fault["calls"][0].startswith("broken+")
 
 
 def test_a_spent_budget_exits_1(cli) -> None:  # type: ignore[no-untyped-def]

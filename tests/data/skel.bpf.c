@@ -48,6 +48,12 @@ __s32 signed_value = -5;
 __u64 wide SEC(".data.wide") = 0x123456789abcdef0ULL;
 struct pair both;
 
+/* Not inlined: its prototype is what puts struct event into BTF. */
+static __noinline int send(struct event *event)
+{
+	return bpf_ringbuf_output(&events, event, sizeof(*event), 0);
+}
+
 SEC("syscall")
 int bump(void *ctx)
 {
@@ -63,7 +69,7 @@ int bump(void *ctx)
 	if (mine)
 		*mine += 1;
 	bpf_map_update_elem(&table, &pair.a, &pair, 0);
-	bpf_ringbuf_output(&events, &event, sizeof(event), 0);
+	send(&event);
 	both = pair;
 	wide++;
 	bpf_printk("run %d of %s", runs, label);
