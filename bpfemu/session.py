@@ -67,7 +67,7 @@ def make_catalog(packages: tuple[str, ...] = ()) -> Catalog:
         except ModuleNotFoundError as error:
             raise InputError(f"no package {packages[-1]!r} with kfuncs: {error}") from None
     return Catalog.discover(
-        "bpfemu.kernel.helpers", "bpfemu.kernel.maps", "bpfemu.kernel.progs", "bpfemu.world"
+        "bpfemu.kernel.helpers", "bpfemu.kernel.maps", "bpfemu.kernel.progs"
     ).merged(Catalog.discover("kfuncs"))
 
 
