@@ -254,7 +254,7 @@ class TaskTable:
         """What the threads of a process share."""
         has_mm = pid != 0 and not spec.kthread and spec.has_mm
         space = self._vmas.place(spec, 1) if has_mm else None
-        parts = self._shared.place(spec, pid, space.mm if space else NULL)
+        parts = self._shared.place(spec, pid, space.mm if space is not None else NULL)
         if space is not None:
             self._placer.fill(space.mm, {"owner": self._tasks[pid]})
         return parts

@@ -20,6 +20,7 @@ from bpfemu.proto.profile import PROFILES, KernelProfile
 
 __all__ = ["vmlinux_btf", "write_files"]
 
+_PACKAGES: Final = ("bpfemu.kernel.helpers", "bpfemu.kernel.maps", "bpfemu.kernel.progs", "kfuncs")
 _ROOM: Final = os.path.dirname(__file__)
 FILES: Final = os.path.join(_ROOM, "btf")
 _WORLD: Final = os.path.join(os.path.dirname(_ROOM), "world")
@@ -54,7 +55,7 @@ def stamp(catalog: Catalog, profile: KernelProfile) -> int:
 
 def write_files(folder: str = FILES) -> list[str]:
     """Write the BTF of every profile for what the package itself declares; returns the paths."""
-    catalog = Catalog.discover("bpfemu.kernel").merged(Catalog.discover("kfuncs"))
+    catalog = Catalog.discover(*_PACKAGES)
     os.makedirs(folder, exist_ok=True)
     for old in os.listdir(folder):
         if old.endswith(".btf"):

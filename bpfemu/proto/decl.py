@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from bpfemu.proto.types import Scalar
+from bpfemu.proto.types import Scalar, c_name_of
 
 __all__ = [
     "Array",
@@ -165,4 +165,8 @@ class Enumeration:
     def enumerators(cls) -> dict[str, int]:
         """Names and values, in order."""
         own = vars(cls).items()
-        return {k: v for k, v in own if isinstance(v, int) and not k.startswith(("__", "c_"))}
+        return {
+            c_name_of(cls, name): value
+            for name, value in own
+            if isinstance(value, int) and name != "c_size"
+        }

@@ -25,6 +25,7 @@ __all__ = [
     "Scalar",
     "Struct",
     "bool_",
+    "c_name_of",
     "s8",
     "s16",
     "s32",
@@ -180,10 +181,11 @@ class Struct:
         behind it (``from_``).
         """
         own = vars(cls).get("__annotations__", {})
-        return {_c_name(cls, name): note for name, note in own.items()}
+        return {c_name_of(cls, name): note for name, note in own.items()}
 
 
-def _c_name(cls: type[Any], name: str) -> str:
+def c_name_of(cls: type[Any], name: str) -> str:
+    """The C name of what is called ``name`` in the body of a declaration class."""
     private = f"_{cls.__name__.lstrip('_')}__"
     if name.startswith(private):
         return "__" + name.removeprefix(private)
