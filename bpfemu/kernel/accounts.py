@@ -8,7 +8,7 @@ writes down what has changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bpfemu.kernel.ledger import Ledger, refuse
 from bpfemu.machine.stop import FaultKind, Site
@@ -23,9 +23,6 @@ from bpfemu.proto.flags import (
 from bpfemu.proto.layout import CType, Layouts, PtrType, StructType
 from bpfemu.proto.spec import HelperSpec, KfuncSpec
 from bpfemu.record import dataclass
-
-if TYPE_CHECKING:
-    from bpfemu.kernel.rcu import ReadCopyUpdate
 
 __all__ = ["Account", "Books", "accounts", "combined"]
 
@@ -54,7 +51,6 @@ class Books:
 
     ledger: LedgerNow
     layouts: Layouts
-    rcu: ReadCopyUpdate
 
 
 def accounts(spec: KfuncSpec | HelperSpec, btf_id: int, books: Books) -> list[Account]:
@@ -277,9 +273,8 @@ def _rcu_lock(books: Books) -> Account:
 
 def _rcu_unlock(books: Books) -> Account:
     def after(token: Any, site: Site, r0: int) -> None:
-        if not books.rcu.explicit:
-            books.ledger().rcu = None
-            books.ledger().rcu_ended()
+        books.ledger().rcu = None
+        books.ledger().rcu_ended()
 
     return Account(_no_check, after)
 

@@ -143,7 +143,7 @@ class Gate:
         spec = target.spec
         assert spec is not None
         checks = self._checks(spec)
-        books = Books(lambda: self._ledger, self._parts.space.layouts, self._parts.rcu)
+        books = Books(lambda: self._ledger, self._parts.space.layouts)
         entry = combined(accounts(spec, target.btf_id, books))
         args = converters(spec, self._parts.space, self._parts.services, self.code_slot)
         if spec.generator:

@@ -199,8 +199,7 @@ class Ledger:
 
     def _lose(self, record: IterRecord) -> None:
         """Its slots hold something else now; nobody can destroy it any more."""
-        if self._open.get(record.addr) is record:
-            del self._open[record.addr]
+        del self._open[record.addr]
         record.ended = "overwritten"
 
     # ---- references -----------------------------------------------------------------------
@@ -226,15 +225,6 @@ class Ledger:
         else:
             detail = "R1 must be referenced when passed to release function"
         raise refuse(FaultKind.REFERENCE_STATE, detail, addr)
-
-    def owns(self, addr: int) -> bool:
-        """Does the program own a reference to that object?"""
-        return any(ref.addr == addr for ref in self._refs.values())
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """What the program owns, in the order acquired."""
-        return tuple(self._refs.values())
 
     # ---- interrupt flags ------------------------------------------------------------------
 

@@ -16,15 +16,13 @@ class ReadCopyUpdate:
     """Service ``rcu``.
 
     ``explicit`` counts bpf_rcu_read_lock of the program, ``implicit`` the section a non-sleepable
-    program runs in, ``trace`` that of a sleepable one.  ``on_unlock`` is called whenever the
-    outermost explicit section ends.
+    program runs in, ``trace`` that of a sleepable one.
     """
 
     def __init__(self) -> None:
         self.explicit = 0
         self.implicit = 0
         self.trace = 0
-        self.on_unlock: Callable[[], None] = lambda: None
         self._callbacks: list[Callable[[], None]] = []
         self._trace_callbacks: list[Callable[[], None]] = []
 
@@ -36,10 +34,7 @@ class ReadCopyUpdate:
 
     def read_unlock(self) -> None:
         """Leave it; nothing happens outside of one."""
-        if self.explicit:
-            self.explicit -= 1
-            if not self.explicit:
-                self.on_unlock()
+        self.explicit = max(self.explicit - 1, 0)
 
     def in_section(self) -> bool:
         """Explicitly, or because the program is not sleepable."""

@@ -203,3 +203,16 @@ def test_only_a_sleepable_program_in_open_task_context_may_sleep() -> None:
     section = False
     cpus.here.enter("softirq")
     assert not cpus.sleepable()
+
+
+def test_softirq_hardirq_and_nmi_are_interrupts() -> None:
+    for context, interrupt in (
+        ("task", False),
+        ("irqoff", False),
+        ("softirq", True),
+        ("hardirq", True),
+        ("nmi", True),
+    ):
+        cpus = Cpus(1)
+        cpus.here.enter(context)
+        assert cpus.in_interrupt() == interrupt

@@ -15,11 +15,11 @@ from bpfemu.machine.memory import RegionKind
 from bpfemu.machine.stop import FaultKind, StopKind
 from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
-from bpfemu.proto.flags import KF_ACQUIRE, KF_TRUSTED_ARGS
+from bpfemu.proto.flags import KF_ACQUIRE, KF_RELEASE, KF_TRUSTED_ARGS
 from bpfemu.proto.marks import helper, kfunc
 from bpfemu.proto.services import Maps
 from bpfemu.proto.types import Callback, MapPtr, Ptr, bool_, s32, s64, u32, u64, void
-from tests.kernel.doubles import CATALOG, Bench, bench, bpf_iter_num
+from tests.kernel.doubles import CATALOG, Bench, bench, bpf_iter_num, thing
 
 SUM = """
     r1 = r10; r1 += -8; r2 = 0; r3 = 5; call bpf_iter_num_new; r6 = 0
@@ -798,6 +798,18 @@ def bpf_fill(buf: Ptr[void], buf__sz: u32) -> s64:
     return s64(int(buf))
 
 
+@kfunc(KF_ACQUIRE | KF_RELEASE)
+def bpf_thing_swap(it: Ptr[thing], other: u64) -> Ptr[thing]:
+    return Ptr(other)
+
+
+def test_one_function_may_release_and_acquire() -> None:
+    b = bench(catalog=CATALOG.merged(Catalog.of(bpf_thing_swap)))
+    text = "r1 = 4096; call bpf_thing_get; r1 = r0; r2 = 8192; call bpf_thing_swap; r0 = 0; exit"
+
+    assert [leak.what for leak in b.run(text).leaks] == ["thing at 0x2000"]
+
+
 def rare() -> Bench:
     mine = (
         bpf_iter_peek,
@@ -839,3 +851,64 @@ def test_a_lock_that_saves_interrupts_holds_its_flag_only_when_taken() -> None:
 
 def test_a_buffer_with_a_size_may_be_null() -> None:
     assert rare().run("r1 = 0; r2 = 0; call bpf_fill; exit") == 0
+
+
+def test_releasing_another_reference_than_the_newest_is_fine() -> None:
+    get = "r1 = {}; call bpf_thing_get; r{} = r0"
+    text = f"{get.format(4096, 6)}; {get.format(8192, 7)}; r1 = r6; call bpf_thing_put;"
+
+    assert run(f"{text} r1 = r7; call bpf_thing_put; r0 = 0; exit").ok
+
+
+def test_registers_of_release_must_be_written() -> None:
+    assert fault_of(run("call bpf_get_prandom_u32; call bpf_thing_put; exit")) == (
+        FaultKind.UNINITIALISED,
+        "R1 !read_ok",
+    )
+
+
+def test_a_raw_generator_sees_all_registers() -> None:
+    b = bench(catalog=CATALOG.merged(Catalog.of(bpf_raw_loop)))
+    text = "r1 = func(callback) ll; r2 = 0; r3 = 0; r4 = 0; r5 = 9; call bpf_raw_loop; exit;"
+
+    assert b.run(_final_addresses(b.image(f"{text} callback: r0 = 1; exit"))) == 10
+
+
+@helper(93)
+def bpf_raw_loop(
+    cb: Callback, *, args: list[int]
+) -> Generator[tuple[int, tuple[int, ...]], int, s64]:
+    first = yield from cb()
+    return s64(first + args[4])
+
+
+def test_checks_and_traps_of_a_generator_are_the_programs() -> None:
+    b, image = loop(1, "r0 = 0; exit")
+    machine = b.enter(image)
+    b.kernel.locks.spin_lock(0x1000)
+    upcall = machine.gate.call(0, 5, [None, 1, CODE_BASE, 0, 0] + [None] * 6)  # type: ignore
+    assert upcall is not None
+    with pytest.raises(Exception, match="function calls are not allowed"):
+        next(upcall)
+
+
+def test_a_trap_inside_a_generator_body_is_the_programs_fault() -> None:
+    b = bench(catalog=CATALOG.merged(Catalog.of(bpf_follow)))
+    text = "r1 = func(callback) ll; r2 = 64; call bpf_follow; exit; callback: r0 = 0; exit"
+
+    outcome = b.run(_final_addresses(b.image(text)))
+
+    assert fault_of(outcome)[0] is FaultKind.NULL_DEREF
+
+
+@helper(94)
+def bpf_follow(cb: Callback, at: Ptr[u64]) -> Generator[tuple[int, tuple[int, ...]], int, s64]:
+    yield from cb()
+    return s64(at[0])
+
+
+def test_the_bpf_spin_unlock_helper_may_be_called_under_a_lock() -> None:
+    b = bench(catalog=CATALOG.merged(Catalog.of(bpf_follow)))  # number 94 is spin_unlock
+    from bpfemu.kernel.context_checks import lock_rule
+
+    assert lock_rule(b.kernel.catalog.helpers[94], b.kernel.locks) is None

@@ -18,7 +18,7 @@ from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.flags import KF_ITER_DESTROY, KF_ITER_NEW, KF_ITER_NEXT, KF_RET_NULL
 from bpfemu.proto.marks import kfunc, prog_type
-from bpfemu.proto.services import Cpu, Locks, RunInfo, UnlockWork
+from bpfemu.proto.services import Cpu, Locks, ProbeRead, RunInfo, Tasks, UnlockWork
 from bpfemu.proto.types import NULL, Ptr, Struct, s32, s64, u64
 from bpfemu.record import replace
 from tests.kernel.doubles import ARENA_BASE, ARENA_SIZE, CATALOG, Bench, bench
@@ -522,6 +522,16 @@ def test_loading_claims_handles_values_and_data_where_the_image_wants_them() -> 
     assert memory.read(DATA + 0x100, 4) == b"efgh" and memory.state_of(DATA + 0x100) == READ_ONLY
 
 
+def test_a_map_without_fixed_values_claims_its_handle_alone() -> None:
+    b = world()
+    table = b.kernel.services["maps"] = Table()
+    slot = MapSlot(MapDef("h", 1, 4, 8, 16), HANDLE)
+    b.kernel.load(b.image("r0 = 0; exit", maps=(slot,)))
+
+    assert list(table) == [slot]
+    assert len(b.kernel.memory.regions()) == 1
+
+
 def test_what_is_allocated_later_lies_behind_it() -> None:
     b, _, _ = loaded()
 
@@ -657,3 +667,55 @@ def test_the_running_program_is_a_service() -> None:
     addr = run.ctx
     b.kernel.close(Stop(StopKind.EXIT, 0, 1))
     assert b.kernel.memory.state_of(addr) == FREED
+
+
+# ---- the world ----------------------------------------------------------------------------------
+
+
+@kfunc()
+def bpf_current_pid(*, tasks: Tasks) -> s64:
+    return s64(tasks.current.pid)
+
+
+@kfunc()
+def bpf_read_user(addr: u64, *, probe_read: ProbeRead) -> s64:
+    data = probe_read.user(addr, 4)
+    return s64(data if isinstance(data, int) else int.from_bytes(data, "little"))
+
+
+def populated() -> Bench:
+    from bpfemu.world.spec import TaskSpec, VmaSpec, World
+
+    vma = VmaSpec(0x40_0000, 0x40_1000, content=b"\x2a\0\0\0")
+    tasks = (TaskSpec(pid=10, comm="one"), TaskSpec(pid=20, comm="two", vmas=(vma,)))
+    catalog = Catalog.discover("bpfemu.world").merged(Catalog.of(bpf_current_pid, bpf_read_user))
+    return bench(catalog=CATALOG.merged(catalog), world=World(tasks=tasks, current=10))
+
+
+def test_a_run_can_be_that_of_another_task() -> None:
+    b = populated()
+    text = "call bpf_current_pid; exit"
+
+    assert b.run(text) == 10
+    assert b.run(text, task=20) == 20
+    assert b.run(text) == 10
+    with pytest.raises(InputError, match="99"):
+        b.run(text, task=99)
+    assert b.run(text) == 10
+
+
+def test_user_memory_is_that_of_the_current_task() -> None:
+    b = populated()
+    text = "r1 = 4194304; call bpf_read_user; exit"
+
+    assert b.run(text, task=20) == 42
+    assert b.run(text).value == -14
+
+
+def test_an_nmi_sees_the_task_that_it_interrupts() -> None:
+    b = populated()
+    b.enter(b.image("r0 = 0; exit"), task=20)
+
+    assert b.run("call bpf_current_pid; exit", context="nmi") == 20
+    b.kernel.close(Stop(StopKind.EXIT, 0, 1))
+    assert b.run("call bpf_current_pid; exit") == 10

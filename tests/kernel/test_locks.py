@@ -271,3 +271,13 @@ def test_two_nested_holders_leak_one_read_lock(parts: Parts) -> None:
 
     assert locks.mmap(MM).readers == 0
     assert locks.mmap(other).readers == 1
+
+
+def test_a_reader_taken_before_anybody_noted_it_can_be_released(parts: Parts) -> None:
+    locks = table(parts)
+    locks.mmap(MM).readers = 1
+    locks.mmap_read_unlock(MM)
+    assert locks.mmap(MM).readers == 0
+    locks.mmap(MM).readers = 1
+    locks.drop_mmap(MM)
+    assert locks.mmap(MM).readers == 0

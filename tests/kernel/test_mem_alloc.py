@@ -568,6 +568,31 @@ def test_units_parked_while_busy_leave_with_the_next_trim(parts: Parts) -> None:
     assert len(cache.waiting_for_gp_ttrace) == 3 + 1
 
 
+def test_a_trim_finds_a_list_that_an_nmi_has_emptied(parts: Parts) -> None:
+    allocator = parts.allocator()
+    cache = allocator.cache(4096)
+    with allocator.inside(4096):
+        parked = cache.units.hand_out(cache.units.take(4096, may_fail=False))
+        parts.memory.write_int(parked - 8, 8, cache.addr)
+        allocator.free(parked)
+    cache.free_cnt = cache.high + 1  # what the handler read before the NMI popped everything
+    cache.free_llist.take_all()
+
+    cache.refill()
+
+    assert cache.waiting_for_gp_ttrace.view() == (parked - 8,)
+
+
+def test_a_grace_period_for_units_that_a_drain_took_does_nothing(parts: Parts) -> None:
+    allocator = parts.allocator()
+    allocator.free_rcu(allocator.alloc(80))
+    cache = allocator.cache(96)
+    cache.drain()
+
+    assert parts.rcu.barrier() == 1
+    assert not cache.call_rcu_in_progress
+
+
 def test_free_rcu_is_reusable_only_after_a_normal_grace_period(parts: Parts) -> None:
     allocator = parts.allocator()
     addr = allocator.alloc(80)

@@ -15,19 +15,15 @@ def test_a_section_is_explicit_or_that_of_a_program_that_cannot_sleep() -> None:
     assert rcu.in_section()
 
 
-def test_only_the_outermost_unlock_ends_the_section() -> None:
+def test_sections_nest_and_stop_at_none() -> None:
     rcu = ReadCopyUpdate()
-    ended: list[int] = []
-    rcu.on_unlock = lambda: ended.append(rcu.explicit)
     rcu.read_lock()
     rcu.read_lock()
-
     rcu.read_unlock()
-    assert ended == []
+    assert rcu.in_section()
     rcu.read_unlock()
-    assert ended == [0]
-    rcu.read_unlock()  # outside of any: nothing
-    assert ended == [0] and rcu.explicit == 0
+    rcu.read_unlock()
+    assert rcu.explicit == 0 and not rcu.in_section()
 
 
 def test_a_grace_period_waits_for_readers() -> None:
