@@ -11,7 +11,8 @@ one indexing of a memory view.  Anything else goes to ``load`` and ``store``
     if i & reach or s8[i := i >> 3] != VALID: slow
     else:                                     r1 = q8[i]
 
-The frame's own stack is inside and its alignment known: ``fp8 - n`` is the index then.
+The frame's own stack is inside and its alignment known: ``fp8 - n`` is the index then.  A word
+that is used again soon is *pinned*: its index ``i1`` and its shadow ``t1`` stay at hand.
 """
 
 from __future__ import annotations
@@ -73,15 +74,6 @@ def place_source(place: Place, base: Reg, offset: int) -> str:
     return f"i = r{base.n} - {place.base - offset:#x}"
 
 
-def _outside(place: Place, size: int) -> str:
-    """True when ``i`` is misaligned or outside: the mask is all ones but for allowed bits."""
-    return f"i & {-place.reach | size - 1}"
-
-
-def _index(size: int) -> str:
-    return f"i := i >> {_SHIFT[size]}" if size > 1 else "i"
-
-
 def state_word(state: int, size: int) -> str:
     """``size`` bytes of a state as the shadow views show them: wide ones are floating-point.
 
@@ -105,33 +97,44 @@ def frame_source(place: Place, size: int) -> str:
     return f"fp{size} = r10 - {place.base:#x} >> {_SHIFT[size]}"
 
 
-def _find(place: Place, base: Reg, offset: int, size: int) -> tuple[str, str, str]:
-    """Text that finds a word: a line before, a test that refuses, the word's index."""
+def _find(place: Place, base: Reg, offset: int, size: int, name: str) -> tuple[str, str, str, str]:
+    """Text that finds a word: a line before, a test that refuses, its shadow, its index."""
     if in_frame(base, offset, size):
-        return "", "", f"fp{size} - {-offset // size}"
-    before = place_source(place, base, offset) + "\n"
-    return before, f"{_outside(place, size)} or ", "i"
+        at = f"fp{size} - {-offset // size}"
+        return "", "", f"s{size}[{at}]", at
+    i = f"i{name}"
+    before = f"{i} = r{base.n} - {place.base - offset:#x}\n"
+    look = f"{i} := {i} >> {_SHIFT[size]}" if size > 1 else i
+    return before, f"{i} & {-place.reach | size - 1} or ", f"s{size}[{look}]", i
 
 
-def load_source(insn: Load, slot: int, kind: LoadKind, place: Place, filled: bool = False) -> str:
-    """The text of one load at ``slot``; ``filled`` when this word of the frame is surely valid."""
+def load_source(
+    insn: Load, slot: int, kind: LoadKind, place: Place, *, known: bool = False, pin: str = ""
+) -> str:
+    """The text of one load at ``slot``.
+
+    ``known``: an access to this word has come before; when that was pinned, under the name ``pin``,
+    its shadow is at hand, else the word is surely valid.  Not ``known``: ``pin`` is the name to
+    pin it under, if any.
+    """
     d, size = f"r{insn.dst.n}", insn.size
-    before, refused, at = _find(place, insn.base, insn.offset, size)
+    before, outside, look, at = _find(place, insn.base, insn.offset, size, pin)
     if insn.signed:
         sign = 1 << 8 * size - 1
         upper = (1 << 64) - 2 * sign
         take = f"t = q{size}[{at}]\n{{}}{d} = t if t < {sign:#x} else t | {upper:#x}"
     else:
         take = f"{d} = q{size}[{at}]"
-    if filled and at != "i":
+    if known and not pin:
         return take.format("")
     states = [state_word(state, size) for state in LOAD_STATES[kind]]
-    look = f"s{size}[{at}]" if at != "i" else f"s{size}[{_index(size)}]"
-    if len(states) == 1:
-        refused += f"{look} != {states[0]}"
-    else:
-        refused += f"(t := {look}) != " + " and t != ".join(states)
     slow = f"{d} = load({_address(insn.base, insn.offset)}, {slot})"
+    t = f"t{pin}"
+    if known:
+        before, refused = "", f"{t} != " + f" and {t} != ".join(states)
+    else:
+        slow += f"; {t} = 0" if pin else ""
+        refused = f"{outside}({t} := {look}) != " + f" and {t} != ".join(states)
     return f"{before}if {refused}:\n {slow}\nelse:\n {take.format(' ')}"
 
 
@@ -141,24 +144,28 @@ def store_source(
     kind: LoadKind,
     place: Place,
     narrow: frozenset[int] = frozenset(),
-    filled: bool = False,
+    *,
+    known: bool = False,
+    pin: str = "",
 ) -> str:
-    """The text of one store at ``slot``; ``filled`` when this word of the frame is surely valid.
+    """The text of one store at ``slot``; for ``known`` and ``pin`` see :func:`load_source`.
 
     On a stack, words that nobody has written yet are as good as valid ones.
     """
-    size, value = insn.size, _value(insn, narrow)
-    before, refused, at = _find(place, insn.base, insn.offset, size)
-    if filled and at != "i":
+    size, value, t = insn.size, _value(insn, narrow), f"t{pin}"
+    before, outside, look, at = _find(place, insn.base, insn.offset, size, pin)
+    if known and not pin:
         return f"q{size}[{at}] = {value}"
     valid, mark = state_word(VALID, size), ""
-    look = f"s{size}[{at}]" if at != "i" else f"s{size}[{_index(size)}]"
-    if kind in (LoadKind.STACK, LoadKind.UNKNOWN):
-        refused += f"(t := {look}) != {valid} and t != {state_word(UNINIT, size)}"
-        mark = f"\n if t != {valid}: s{size}[{at}] = {valid}"
-    else:
-        refused += f"{look} != {valid}"
     slow = f"store({_address(insn.base, insn.offset)}, {value}, {slot})"
+    if known:
+        before, refused = "", f"{t} != {valid}"
+    else:
+        slow += f"; {t} = 0" if pin else ""
+        refused = f"{outside}({t} := {look}) != {valid}"
+        if kind in (LoadKind.STACK, LoadKind.UNKNOWN):
+            refused += f" and {t} != {state_word(UNINIT, size)}"
+            mark = f"\n if {t} != {valid}: s{size}[{at}] = {t} = {valid}"
     return f"{before}if {refused}:\n {slow}\nelse:\n q{size}[{at}] = {value}{mark}"
 
 

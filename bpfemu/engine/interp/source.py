@@ -23,21 +23,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import CodeType
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
-from bpfemu.engine.interp.alu import alu_source, is_narrow, swap_source
+from bpfemu.engine.interp.alu import alu_source, swap_source
 from bpfemu.engine.interp.atomic import atomic_source
 from bpfemu.engine.interp.block import Block, Loop, Node
 from bpfemu.engine.interp.jump import condition
 from bpfemu.engine.interp.mem import (
-    FORGIVING,
     Place,
     frame_source,
-    in_frame,
     load_source,
     store_source,
 )
-from bpfemu.engine.interp.operands import reads_of, writes_of
+from bpfemu.engine.interp.operands import reads_of
+from bpfemu.engine.interp.way import START, Way, find_word, moved_on
 from bpfemu.isa.insn import (
     AddrSpaceCast,
     Alu,
@@ -46,12 +45,11 @@ from bpfemu.isa.insn import (
     Jump,
     Load,
     LoadImm64,
-    Reg,
     Slot,
     Store,
     Swap,
 )
-from bpfemu.isa.ops import AluOp, JmpOp
+from bpfemu.isa.ops import JmpOp
 from bpfemu.machine.memory import LoadKind
 from bpfemu.record import dataclass, field
 
@@ -110,23 +108,8 @@ def is_straight(insn: Insn) -> bool:
 def make_block(facts: Facts, head: Slot) -> Block:
     """The function that starts at ``head`` and follows both ways of each condition."""
     writer = _Writer(facts, head)
-    writer.follow(head, _Way(0, None, _NO, frozenset({10}), _NO, frozenset({10}), frozenset()), 0)
+    writer.follow(head, START, 0)
     return writer.finish()
-
-
-_NO: Final[frozenset[int]] = frozenset()
-
-
-class _Way(NamedTuple):
-    """How far one way through the function has come."""
-
-    ran: int  # instructions
-    node: Node | None
-    written: frozenset[int]
-    sure: frozenset[int]  # registers that surely hold a number
-    narrow: frozenset[int]  # registers that surely fit 32 bits
-    near: frozenset[int]  # registers that surely point near the arena: adding a number is exact
-    filled: frozenset[tuple[int, int]]  # (offset, size) of stack words that surely are valid
 
 
 @dataclass(slots=True)
@@ -139,7 +122,7 @@ class _Writer:
     exits: dict[Slot, Node] = field(default_factory=dict)
     total: int = 0
 
-    def follow(self, slot: Slot, way: _Way, depth: int) -> None:
+    def follow(self, slot: Slot, way: Way, depth: int) -> None:
         """Write instructions from ``slot`` until the way ends."""
         while self._goes_on(slot, way):
             insn = self.facts.code[slot]
@@ -157,12 +140,13 @@ class _Writer:
                 way = after
             else:
                 self._put(depth, self._text(insn, slot, way), node)
-                way = _moved_on(insn, after, self.facts, slot)
+                facts = self.facts
+                way = moved_on(after, facts.code, slot, facts.loads[slot], facts.place)
                 self.written |= way.written
                 slot += 2 if isinstance(insn, LoadImm64) else 1
         return self._leave(slot, way, depth)
 
-    def _goes_on(self, slot: Slot, way: _Way) -> bool:
+    def _goes_on(self, slot: Slot, way: Way) -> bool:
         code, facts = self.facts.code, self.facts
         if not 0 <= slot < len(code) or not is_straight(code[slot]):
             return False
@@ -172,21 +156,21 @@ class _Writer:
             return False
         return way.ran < PATH_LIMIT and self.total < _TREE_LIMIT
 
-    def _check_read(self, insn: Insn, node: Node, way: _Way, depth: int) -> None:
+    def _check_read(self, insn: Insn, node: Node, way: Way, depth: int) -> None:
         for reg in reads_of(insn):
             if reg not in way.written:
                 self.needed.add(reg)
                 if node.slot in self.facts.uninit and reg not in way.sure:
                     self._put(depth, f"if r{reg} is None: unreadable({reg})", node)
 
-    def _branch(self, insn: Jump, node: Node, way: _Way, after: _Way, depth: int) -> None:
+    def _branch(self, insn: Jump, node: Node, way: Way, after: Way, depth: int) -> None:
         self._put(depth, f"if {condition(insn, way.narrow)}:", node)
         if depth < _DEPTH_LIMIT:
             self.follow(insn.target, after, depth + 1)
         else:
             self._leave(insn.target, after, depth + 1)
 
-    def _leave(self, slot: Slot, way: _Way, depth: int) -> None:
+    def _leave(self, slot: Slot, way: Way, depth: int) -> None:
         assert way.node is not None
         if slot == self.head and slot not in self.facts.cuts:
             self.lines.append((depth, _Again(way.ran), Node(slot, way.ran, way.node)))
@@ -202,19 +186,19 @@ class _Writer:
             inner = len(line) - len(line.lstrip(" "))
             self.lines.append((depth + inner, line.lstrip(" "), node))
 
-    def _text(self, insn: Insn, slot: Slot, way: _Way) -> str:
-        place, narrow = self.facts.place, way.narrow
+    def _text(self, insn: Insn, slot: Slot, way: Way) -> str:
+        place, loads, narrow = self.facts.place, self.facts.loads, way.narrow
         match insn:
             case Alu():
                 return alu_source(insn, narrow, way.near)
             case Swap():
                 return swap_source(insn)
             case Load():
-                filled = (insn.offset, insn.size) in way.filled
-                return load_source(insn, slot, self.facts.loads[slot], place, filled)
+                known, pin = find_word(way, self.facts.code, slot)
+                return load_source(insn, slot, loads[slot], place, known=known, pin=pin)
             case Store():
-                filled = (insn.offset, insn.size) in way.filled
-                return store_source(insn, slot, self.facts.loads[slot], place, narrow, filled)
+                known, pin = find_word(way, self.facts.code, slot)
+                return store_source(insn, slot, loads[slot], place, narrow, known=known, pin=pin)
             case Atomic():
                 return atomic_source(insn, slot, place)
             case LoadImm64():
@@ -260,48 +244,6 @@ class _Writer:
                 regs = self.written if loop.size else line.written
                 line = f"{_back(regs)}return {line.target}, {loop.left(line.count)}"
             yield " " * (indent + depth) + line, node
-
-
-def _moved_on(insn: Insn, way: _Way, facts: Facts, slot: Slot) -> _Way:
-    """The way after a straight-line instruction: what is written, what is known of registers."""
-    near, filled = way.near, way.filled
-    if isinstance(insn, Load | Store | Atomic) and facts.loads[slot] not in FORGIVING:
-        near |= {insn.base.n}  # or the access would not have come back
-    if isinstance(insn, Store) and in_frame(insn.base, insn.offset, insn.size):
-        filled |= {(insn.offset, insn.size)}
-    reg = writes_of(insn)
-    if reg is None:
-        return way._replace(near=near, filled=filled)
-    return way._replace(
-        written=way.written | {reg},
-        sure=way.sure | {reg},
-        narrow=way.narrow | {reg} if _is_narrow(insn, way.narrow) else way.narrow - {reg},
-        near=near | {reg} if _is_near(insn, near, facts.place) else near - {reg},
-    )
-
-
-def _is_near(insn: Insn, near: frozenset[int], place: Place) -> bool:
-    match insn:
-        case Alu(op=AluOp.MOV, width=64, src=Reg(n)):
-            return n in near
-        case LoadImm64(value=value):
-            return 0 <= value - place.base < place.reach
-    return False
-
-
-def _is_narrow(insn: Insn, narrow: frozenset[int]) -> bool:
-    match insn:
-        case Alu():
-            return is_narrow(insn, narrow)
-        case Swap(bits=bits):
-            return bits < 64
-        case Load(size=size, signed=signed):
-            return size < 8 and not signed
-        case LoadImm64(value=value):
-            return value >> 32 == 0
-        case Atomic(size=size):
-            return size < 8
-    return False
 
 
 def _back(regs: frozenset[int] | set[int]) -> str:
