@@ -110,6 +110,9 @@ class Locks(Protocol):
     def spin_trylock(self, lock: Ptr[Any]) -> bool:
         """False when held."""
 
+    def spin_lock(self, lock: Ptr[Any]) -> None:
+        """Take it; Trap where the kernel would spin for ever."""
+
     def spin_unlock(self, lock: Ptr[Any]) -> None:
         """Release."""
 

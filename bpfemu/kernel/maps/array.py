@@ -143,11 +143,18 @@ class ArrayMap(IndexedMap):
             self.values = self.memory.allocate(size, RegionKind.VALUE, name).addr
         elif self.memory.find_region(self.values) is None:
             self.memory.place(self.values, size, RegionKind.VALUE, name)
-        self.memory.set_state(self.values, size, self.value_state)
-        if pad and self.max_entries > 1:
-            states = bytes([self.value_state]) * self.value_size + bytes([REDZONE]) * pad
+        self._open(size, pad)
+
+    def _open(self, size: int, pad: int) -> None:
+        """Let programs at each value; each pad is a red zone."""
+        if self.max_entries == 1:
+            self.open_value(self.values)
+        elif pad or self.fields.fields:
+            states = self.fields.paint(self.value_state, self.value_size) + bytes([REDZONE]) * pad
             low = self.values - self.memory.base
             self.memory.shadow[low : low + size] = states * self.max_entries
+        else:
+            self.memory.set_state(self.values, size, self.value_state)
 
     def value_at(self, index: int, cpu: int) -> int:
         """The address of an element."""

@@ -188,6 +188,9 @@ class BpfMap:
 
     def write_value(self, addr: int, value: bytes) -> None:
         """copy_map_value: everything but the special fields, which stay what they are."""
+        if not self.fields.fields:
+            self.memory.write(addr, value)
+            return
         for start, end in self.fields.plain(self.value_size):
             self.memory.write(addr + start, value[start:end])
 
@@ -200,12 +203,19 @@ class BpfMap:
 
     def allocate_value(self) -> Region:
         """Memory for one value, zeroed, red zones around it."""
-        return self.memory.allocate(
-            self.value_size,
-            RegionKind.VALUE,
-            f"map {self.name!r} value",
-            state=self.value_state,
-        )
+        name = f"map {self.name!r} value"
+        region = self.memory.allocate(self.value_size, RegionKind.VALUE, name)
+        self.open_value(region.addr)
+        return region
+
+    def open_value(self, addr: int) -> None:
+        """Let programs at a value, as far as flags and special fields do."""
+        if self.fields.fields:
+            low = addr - self.memory.base
+            states = self.fields.paint(self.value_state, self.value_size)
+            self.memory.shadow[low : low + self.value_size] = states
+        else:
+            self.memory.set_state(addr, self.value_size, self.value_state)
 
     def _own_key(self, key: bytes) -> bytes:
         if len(key) != self.key_size:

@@ -72,10 +72,8 @@ class PreallocatedPool:
 
     def _take_fresh(self, cpu: int) -> None:
         count = len(self._fresh)
-        for other in range(cpu, cpu + count):
-            if self._fresh[other % count]:
-                self._fresh[other % count] -= 1
-                return
+        cpus = (other % count for other in range(cpu, cpu + count))
+        self._fresh[next(cpu for cpu in cpus if self._fresh[cpu])] -= 1
 
     def take(self) -> Elem | int:
         """From this CPU's list, else from the next one's that has any."""
@@ -188,4 +186,4 @@ class OnDemandPool:
 
     def _open(self, elem: Elem) -> None:
         for addr in elem.values:
-            self._map.memory.set_state(addr, self._map.value_size, self._map.value_state)
+            self._map.open_value(addr)

@@ -13,6 +13,7 @@ from typing import Final
 
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
+from bpfemu.machine.memory import KERNEL
 from bpfemu.record import dataclass
 
 __all__ = ["NO_FIELDS", "SPECIAL_STRUCTS", "ValueFields", "find_fields"]
@@ -48,6 +49,14 @@ class ValueFields:
     def spin_lock(self) -> bool:
         """Is there a lock that BPF_F_LOCK can take?"""
         return any(name == "bpf_spin_lock" for name, _, _ in self.fields)
+
+    def paint(self, state: int, size: int) -> bytes:
+        """Shadow states of a value: programs may not touch what is a kernel struct in it."""
+        states = bytearray([state]) * size
+        for name, offset, length in self.fields:
+            if name in SPECIAL_STRUCTS:
+                states[offset : offset + length] = bytes([KERNEL]) * length
+        return bytes(states)
 
     def plain(self, size: int) -> Iterator[tuple[int, int]]:
         """The (start, end) of every stretch of a value of ``size`` bytes that is data."""

@@ -80,8 +80,8 @@ class HashTable(BpfMap):
         self._mask = (1 << (self.max_entries - 1).bit_length()) - 1
         self._by_key: dict[bytes, Elem] = {}
         self._heads: dict[int, Elem] = {}  # by bucket; empty ones are not there
-        self._order: list[int] = []  # buckets, ascending; some may be empty by now
-        self._born: list[int] = []  # buckets that are not in _order yet
+        self._order: list[int] = []  # buckets, ascending; some may be empty, or there twice
+        self._born: set[int] = set()  # buckets that may not be in _order yet
         self.pool: ElemPool = (
             OnDemandPool(self, -E2BIG, -ENOMEM)
             if self.flags & BPF_F_NO_PREALLOC
@@ -172,10 +172,10 @@ class HashTable(BpfMap):
         if elem.key_region is not None:
             self.memory.write(elem.key_region.addr, key)
         self._by_key[key] = elem
-        bucket = jhash(key, self._seed) & self._mask
+        bucket = jhash(key, self._seed) & self._mask if old is None else old.bucket
         head = self._heads.get(bucket)
         if head is None:
-            self._born.append(bucket)
+            self._born.add(bucket)
         elem.bucket, elem.next = bucket, head
         self._heads[bucket] = elem
         if old is not None:
@@ -184,25 +184,25 @@ class HashTable(BpfMap):
 
     def _unlink(self, elem: Elem) -> None:
         """hlist_nulls_del_rcu: ``elem.next`` stays, whoever stands on it walks on."""
-        at: Elem | None = self._heads[elem.bucket]
-        if at is elem:
-            if elem.next is None:
-                del self._heads[elem.bucket]
-            else:
-                self._heads[elem.bucket] = elem.next
-            return
-        while at is not None:
-            if at.next is elem:
-                at.next = elem.next
-                return
-            at = at.next
+        at = self._heads[elem.bucket]
+        if at is not elem:
+            while at.next is not None and at.next is not elem:
+                at = at.next
+            at.next = elem.next
+        elif elem.next is not None:
+            self._heads[elem.bucket] = elem.next
+        else:
+            del self._heads[elem.bucket]
 
     def _bucket_after(self, bucket: int) -> int:
         """The next bucket that is not empty, -1 after the last."""
         if self._born:
+            if len(self._order) > 2 * len(self._heads):
+                self._order.clear()
+                self._born.update(self._heads)
             self._order += self._born
             self._order.sort()
-            self._born = []
+            self._born.clear()
         at = bisect_right(self._order, bucket)
         while at < len(self._order):
             if self._order[at] in self._heads:

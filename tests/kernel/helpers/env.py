@@ -77,6 +77,11 @@ class HelperBench(Bench):
             Ptr(value, None, self.env.space) if param.role == "ptr" else value
             for param, value in zip(spec.params, args, strict=True)
         ]
+        return self.call_raw(number, *values, raw=raw)
+
+    def call_raw(self, number: int, *values: Any, raw: list[int] | None = None) -> int:
+        """The same with arguments as they are."""
+        spec = CATALOG.helpers[number]
         services = {name: self.services[name] for name in spec.services if name != "args"}
         if "args" in spec.services:
             services["args"] = raw or [0] * 5

@@ -38,6 +38,7 @@ def test_ids_are_two_halves_of_one_number() -> None:
 @pytest.mark.parametrize(
     ("size", "name"),
     [
+        (0, b""),
         (1, b"\0"),
         (2, b"f\0"),
         (5, b"fift\0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bpfemu.btf import Btf, BtfBuilder
 from bpfemu.image import MapSlot
 from bpfemu.kernel.maps.fields import NO_FIELDS, ValueFields, find_fields
-from bpfemu.machine.memory import KERNEL, RegionKind
+from bpfemu.machine.memory import KERNEL, VALID, RegionKind
 from bpfemu.object import MapDef
 from tests.kernel.maps.env import Bench, u32
 
@@ -117,6 +117,10 @@ def test_what_lies_between_the_fields_is_data() -> None:
     assert list(fields.plain(28)) == [(4, 8), (24, 28)]
     assert list(fields.plain(24)) == [(4, 8)]
     assert list(NO_FIELDS.plain(5)) == [(0, 5)]
+    neighbours = ValueFields((("bpf_refcount", 0, 4), ("bpf_spin_lock", 4, 4)))
+    assert list(neighbours.plain(12)) == [(8, 12)]
+    states = bytes([VALID] * 4 + [KERNEL] * 4)
+    assert ValueFields((("kptr", 0, 4), ("bpf_spin_lock", 4, 4))).paint(VALID, 8) == states
     assert fields.blank(b"lockDATAtimertimertimertDATA") == bytes(4) + b"DATA" + bytes(16) + b"DATA"
     assert NO_FIELDS.blank(b"abc") == b"abc"
 

@@ -356,6 +356,19 @@ def test_a_program_writes_its_own_cpu_and_zeros_elsewhere_for_a_new_key(flags: i
     assert found.user_lookup(u32(5)) == [u64(0), u64(0), u64(5)]  # nothing of the old values
 
 
+def test_a_key_deleted_meanwhile_is_not_listed() -> None:
+    found = Bench().create(HASH, 4, 8, 8)
+    for number in range(8):
+        found.update(u32(number), u64(number), 0)
+    items = found.items()
+    first, _ = next(items)
+    gone = found.user_keys()[3]
+
+    found.user_delete(gone)
+
+    assert sorted([first, gone, *(key for key, _ in items)]) == [u32(n) for n in range(8)]
+
+
 def test_user_space_gives_a_new_key_the_values_of_all_cpus() -> None:
     found = Bench().create(PERCPU, 4, 8, 2)
 
@@ -391,6 +404,19 @@ def test_a_key_handed_to_a_callback_is_read_only_and_follows_its_element() -> No
 
     assert caught.value.fault.kind is FaultKind.READ_ONLY
     assert bench.memory.load(key, 4) == 2
+
+
+@KINDS
+def test_keys_that_come_and_go_leave_nothing_behind(type: int, flags: int) -> None:
+    found = Bench().create(type, 4, 8, 4, flags)
+    for number in range(500):
+        found.update(u32(number), u64(number), 0)
+        assert found.user_keys() == [u32(number)]
+        assert [found.memory.load(value, 8) for _, value in found.walk()] == [number]
+        found.delete(u32(number))
+
+    assert found.user_keys() == []
+    assert len(found._order) < 16
 
 
 def test_a_walk_survives_what_its_callback_deletes() -> None:
