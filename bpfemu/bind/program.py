@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from errno import EINVAL
-from hashlib import sha256
 
 from bpfemu.bind.attach import Attach, find_attach
 from bpfemu.bind.check import check_reached, check_shape
@@ -21,6 +20,7 @@ from bpfemu.bind.sections import Section, find_section
 from bpfemu.bind.targets import GPL_LICENSES, Program, find_targets, poison
 from bpfemu.bind.walk import Walker
 from bpfemu.errors import BindError
+from bpfemu.hashing import sha256
 from bpfemu.image import CallTarget, MapSlot, ProgramImage, Subprog
 from bpfemu.isa.encoding import encode
 from bpfemu.isa.flow import func_target
@@ -203,4 +203,4 @@ def _final(
 
 def _digest(code: tuple[Insn, ...], calls: tuple[CallTarget, ...], facts: Facts) -> str:
     parts = [encode(code), bytes(facts.loads), *(call.name.encode() for call in calls)]
-    return sha256(b"\0".join(parts)).hexdigest()
+    return sha256(b"\0".join(parts))

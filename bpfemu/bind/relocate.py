@@ -67,10 +67,9 @@ class _Work:
 
     @property
     def extern(self) -> Extern:
-        """The extern that the symbol is."""
+        """The extern that the symbol is; ``classify`` has seen to it that there is one."""
         found = self.externs.find(self.reloc.symbol.name)
-        if found is None:
-            raise self.refuse(f"{self.reloc.symbol.name!r} is not an extern of this object")
+        assert found is not None
         return found
 
     def put(self, addr: int, value: Value) -> None:

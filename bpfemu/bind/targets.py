@@ -11,12 +11,12 @@ from bpfemu.bind.options import BindOptions
 from bpfemu.bind.relocate import Relocated
 from bpfemu.errors import BindError
 from bpfemu.image import CallTarget
-from bpfemu.isa.insn import Call, Insn, LoadImm64
+from bpfemu.isa.insn import Call, Insn
 from bpfemu.proto.flags import KF_SLEEPABLE
-from bpfemu.proto.spec import HelperSpec, KfuncSpec
+from bpfemu.proto.spec import KfuncSpec
 from bpfemu.record import dataclass
 
-__all__ = ["GPL_LICENSES", "Program", "find_targets"]
+__all__ = ["GPL_LICENSES", "Program", "find_targets", "poison"]
 
 GPL_LICENSES: Final = frozenset(
     {
@@ -29,9 +29,6 @@ GPL_LICENSES: Final = frozenset(
     }
 )
 """Licences that count as GPL (include/linux/license.h, license_is_gpl_compatible)."""
-
-_POISON_MAP: Final = 2001000000
-_POISON_KFUNC: Final = 2002000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +110,3 @@ def poison(slots: dict[int, str], found: Relocated) -> None:
     """Make calls of instructions that CO-RE could not relocate: they fault when reached."""
     for slot, why in slots.items():
         found.targets[slot] = CallTarget("<invalid CO-RE relocation>", None, True, why)
-
-
-def _is_wide(insn: Insn) -> bool:
-    return isinstance(insn, LoadImm64)
-
-
-def spec_of(target: CallTarget) -> HelperSpec | KfuncSpec | None:
-    """The specification of a target that can be called."""
-    return None if target.poisoned else target.spec
