@@ -13,7 +13,7 @@ from bpfemu.proto.profile import PROFILES
 from bpfemu.proto.types import Ptr
 from tests.kernel.maps.env import Bench
 
-CATALOG = Catalog.discover("bpfemu.kernel.helpers")
+HELPERS = {spec.name: spec for spec in Catalog.discover("bpfemu.kernel.helpers").helpers.values()}
 USER = 0x7F00_0000_0000  # where user memory of the bench begins
 
 
@@ -70,18 +70,18 @@ class HelperBench(Bench):
         """Memory that nobody has written."""
         return self.memory.allocate(size, RegionKind.MEMORY, "room", state=UNINIT).addr
 
-    def call(self, number: int, *args: Any, raw: list[int] | None = None) -> int:
+    def call(self, helper: str, *args: Any, raw: list[int] | None = None) -> int:
         """r0, signed; maps are passed as they are, callbacks as functions of their arguments."""
-        spec = CATALOG.helpers[number]
+        spec = HELPERS[helper]
         values = [
             Ptr(value, None, self.env.space) if param.role == "ptr" else value
             for param, value in zip(spec.params, args, strict=True)
         ]
-        return self.call_raw(number, *values, raw=raw)
+        return self.call_raw(helper, *values, raw=raw)
 
-    def call_raw(self, number: int, *values: Any, raw: list[int] | None = None) -> int:
+    def call_raw(self, helper: str, *values: Any, raw: list[int] | None = None) -> int:
         """The same with arguments as they are."""
-        spec = CATALOG.helpers[number]
+        spec = HELPERS[helper]
         services = {name: self.services[name] for name in spec.services if name != "args"}
         if "args" in spec.services:
             services["args"] = raw or [0] * 5

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfemu.proto.helper_facts import HELPER_FACTS, SCALAR, helper_fact
-from tests.kernel.helpers.env import CATALOG
+from tests.kernel.helpers.env import HELPERS
 
 UAPI = Path("/usr/include/linux/bpf.h")
 
@@ -19,8 +19,8 @@ SLEEPABLE = {148, 191}
 
 
 def test_gpl_and_sleepable_are_marked_as_in_the_kernel() -> None:
-    assert {n for n, spec in CATALOG.helpers.items() if spec.mark.gpl} == GPL
-    assert {n for n, spec in CATALOG.helpers.items() if spec.mark.sleepable} == SLEEPABLE
+    assert {spec.number for spec in HELPERS.values() if spec.mark.gpl} == GPL
+    assert {spec.number for spec in HELPERS.values() if spec.mark.sleepable} == SLEEPABLE
 
 
 @pytest.mark.skipif(not UAPI.exists(), reason="no kernel headers here")
@@ -31,18 +31,18 @@ def test_numbers_are_those_of_the_uapi_header() -> None:
         for position, (plain, name, number) in enumerate(names)
     }
 
-    for number, spec in CATALOG.helpers.items():
-        assert numbers[spec.name.removeprefix("bpf_")] == number
+    for spec in HELPERS.values():
+        assert numbers[spec.name.removeprefix("bpf_")] == spec.number
 
 
 def test_every_helper_says_what_it_does() -> None:
-    for spec in CATALOG.helpers.values():
+    for spec in HELPERS.values():
         assert spec.doc, spec.name
 
 
 def test_facts_agree_with_prototypes() -> None:
-    for number, spec in CATALOG.helpers.items():
-        fact = helper_fact(number)
+    for spec in HELPERS.values():
+        fact = helper_fact(spec.number)
         pointer = spec.returns is not None and str(spec.returns).endswith("*")
         assert pointer == (fact.returns != "scalar"), spec.name
         if fact.size_arg >= 0:

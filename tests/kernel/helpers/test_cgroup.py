@@ -8,7 +8,8 @@ import pytest
 
 from tests.kernel.helpers.env import HelperBench
 
-ID, ANCESTOR = 80, 123
+ID = "bpf_get_current_cgroup_id"
+ANCESTOR = "bpf_get_current_ancestor_cgroup_id"
 
 
 def with_cgroups() -> HelperBench:

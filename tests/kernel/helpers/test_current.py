@@ -10,7 +10,13 @@ import pytest
 from bpfemu.proto.types import Ptr
 from tests.kernel.helpers.env import HelperBench
 
-CPU, NODE, PID_TGID, UID_GID, COMM, TASK, TASK_BTF = 8, 42, 14, 15, 16, 35, 158
+CPU = "bpf_get_smp_processor_id"
+NODE = "bpf_get_numa_node_id"
+PID_TGID = "bpf_get_current_pid_tgid"
+UID_GID = "bpf_get_current_uid_gid"
+COMM = "bpf_get_current_comm"
+TASK = "bpf_get_current_task"
+TASK_BTF = "bpf_get_current_task_btf"
 
 
 def with_task(**members: Any) -> HelperBench:

@@ -12,7 +12,7 @@ from bpfemu.kernel.locks import LockTable
 from bpfemu.kernel.unlock_work import UnlockWorks
 from tests.kernel.helpers.env import HelperBench, callback
 
-FIND_VMA = 180
+FIND_VMA = "bpf_find_vma"
 
 
 class Vma:

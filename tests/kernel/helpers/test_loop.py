@@ -6,7 +6,7 @@ from errno import E2BIG, EINVAL
 
 from tests.kernel.helpers.env import HelperBench, callback
 
-LOOP = 181
+LOOP = "bpf_loop"
 
 
 def test_the_callback_gets_the_index_and_the_context() -> None:

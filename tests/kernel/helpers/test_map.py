@@ -10,7 +10,11 @@ from bpfemu.machine.stop import FaultKind, Trap
 from tests.kernel.helpers.env import HelperBench, callback
 from tests.kernel.maps.env import u32, u64
 
-LOOKUP, UPDATE, DELETE, FOR_EACH, LOOKUP_PERCPU = 1, 2, 3, 164, 195
+LOOKUP = "bpf_map_lookup_elem"
+UPDATE = "bpf_map_update_elem"
+DELETE = "bpf_map_delete_elem"
+FOR_EACH = "bpf_for_each_map_elem"
+LOOKUP_PERCPU = "bpf_map_lookup_percpu_elem"
 HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, RINGBUF = 1, 2, 5, 6, 27
 
 
@@ -61,20 +65,20 @@ def test_another_cpus_value_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "type", "detail"),
+    ("helper", "type", "detail"),
     [
         (LOOKUP, RINGBUF, "cannot pass map_type 27 into func bpf_map_lookup_elem#1"),
         (DELETE, RINGBUF, "cannot pass map_type 27 into func bpf_map_delete_elem#3"),
         (LOOKUP_PERCPU, HASH, "cannot pass map_type 1 into func bpf_map_lookup_percpu_elem#195"),
     ],
 )
-def test_a_helper_is_not_for_every_map(number: int, type: int, detail: str) -> None:
+def test_a_helper_is_not_for_every_map(helper: str, type: int, detail: str) -> None:
     bench = HelperBench()
     found = bench.create(type, 0, 0, 4096) if type == RINGBUF else bench.create(type, 4, 8, 1)
     key = bench.put(u32(0))
 
     with pytest.raises(Trap) as caught:
-        bench.call(number, found, key, *([0] if number == LOOKUP_PERCPU else []))
+        bench.call(helper, found, key, *([0] if helper == LOOKUP_PERCPU else []))
 
     assert caught.value.fault.kind is FaultKind.BAD_CALL
     assert caught.value.fault.detail == detail

@@ -11,9 +11,15 @@ from bpfemu.machine.memory import RegionKind
 from bpfemu.machine.stop import FaultKind, Trap
 from tests.kernel.helpers.env import USER, HelperBench
 
-READ, READ_STR, WRITE_USER = 4, 45, 36
-READ_USER, READ_KERNEL, USER_STR, KERNEL_STR = 112, 113, 114, 115
-COPY_USER, COPY_TASK = 148, 191
+READ = "bpf_probe_read"
+READ_STR = "bpf_probe_read_str"
+WRITE_USER = "bpf_probe_write_user"
+READ_USER = "bpf_probe_read_user"
+READ_KERNEL = "bpf_probe_read_kernel"
+USER_STR = "bpf_probe_read_user_str"
+KERNEL_STR = "bpf_probe_read_kernel_str"
+COPY_USER = "bpf_copy_from_user"
+COPY_TASK = "bpf_copy_from_user_task"
 HOLE, NON_CANONICAL, GUARD, VSYSCALL = (
     0xFFFF_FFFF_0000_0000,
     1 << 63,
@@ -24,29 +30,29 @@ TEXT = b"kernel\0text....."
 USER_TEXT = b"user string\0more"
 
 
-def read(number: int, addr: int | None, size: int) -> tuple[int, bytes]:
+def read(helper: str, addr: int | None, size: int) -> tuple[int, bytes]:
     """(result, the buffer up to where it was written); None: the address of TEXT."""
     bench = HelperBench(user=USER_TEXT)
     buffer = bench.put(b"\xee" * 64)
     source = bench.put(TEXT) if addr is None else addr
-    result = bench.call(number, buffer, size, source)
+    result = bench.call(helper, buffer, size, source)
     return result, bench.memory.read(buffer, 64).rstrip(b"\xee")
 
 
-@pytest.mark.parametrize("number", [READ, READ_KERNEL])
-def test_kernel_memory_is_read(number: int) -> None:
-    assert read(number, None, 8) == (0, b"kernel\0t")
-    assert read(number, None, 0) == (0, b"")
+@pytest.mark.parametrize("helper", [READ, READ_KERNEL])
+def test_kernel_memory_is_read(helper: str) -> None:
+    assert read(helper, None, 8) == (0, b"kernel\0t")
+    assert read(helper, None, 0) == (0, b"")
 
 
-@pytest.mark.parametrize("number", [READ, READ_USER, COPY_USER])
-def test_user_memory_is_read(number: int) -> None:
-    assert read(number, USER, 8) == (0, b"user str")
-    assert read(number, USER, 0) == (0, b"")
+@pytest.mark.parametrize("helper", [READ, READ_USER, COPY_USER])
+def test_user_memory_is_read(helper: str) -> None:
+    assert read(helper, USER, 8) == (0, b"user str")
+    assert read(helper, USER, 0) == (0, b"")
 
 
 @pytest.mark.parametrize(
-    ("number", "addr", "errno", "empty"),
+    ("helper", "addr", "errno", "empty"),
     [
         (READ_KERNEL, USER, ERANGE, ERANGE),
         (READ_KERNEL, 0, ERANGE, ERANGE),
@@ -66,13 +72,13 @@ def test_user_memory_is_read(number: int) -> None:
     ],
 )
 def test_what_cannot_be_read_is_zeros_and_an_errno(
-    number: int, addr: int | None, errno: int, empty: int
+    helper: str, addr: int | None, errno: int, empty: int
 ) -> None:
-    assert read(number, addr, 8) == (-errno, bytes(8))
-    assert read(number, addr, 0) == (-empty, b"")
+    assert read(helper, addr, 8) == (-errno, bytes(8))
+    assert read(helper, addr, 0) == (-empty, b"")
 
 
-@pytest.mark.parametrize("number", [READ_STR, KERNEL_STR])
+@pytest.mark.parametrize("helper", [READ_STR, KERNEL_STR])
 @pytest.mark.parametrize(
     ("size", "text"),
     [
@@ -84,11 +90,11 @@ def test_what_cannot_be_read_is_zeros_and_an_errno(
         (1, b"\0"),
     ],
 )
-def test_a_kernel_string_ends_with_a_nul(number: int, size: int, text: bytes) -> None:
-    assert read(number, None, size) == (len(text), text)
+def test_a_kernel_string_ends_with_a_nul(helper: str, size: int, text: bytes) -> None:
+    assert read(helper, None, size) == (len(text), text)
 
 
-@pytest.mark.parametrize("number", [READ_STR, USER_STR])
+@pytest.mark.parametrize("helper", [READ_STR, USER_STR])
 @pytest.mark.parametrize(
     ("size", "result", "buffer"),
     [
@@ -99,12 +105,12 @@ def test_a_kernel_string_ends_with_a_nul(number: int, size: int, text: bytes) ->
         (1, 1, b"\0"),
     ],
 )
-def test_a_user_string_ends_with_a_nul(number: int, size: int, result: int, buffer: bytes) -> None:
-    assert read(number, USER, size) == (result, buffer)
+def test_a_user_string_ends_with_a_nul(helper: str, size: int, result: int, buffer: bytes) -> None:
+    assert read(helper, USER, size) == (result, buffer)
 
 
 @pytest.mark.parametrize(
-    ("number", "addr", "errno"),
+    ("helper", "addr", "errno"),
     [
         (KERNEL_STR, USER, ERANGE),
         (KERNEL_STR, 0, ERANGE),
@@ -120,10 +126,10 @@ def test_a_user_string_ends_with_a_nul(number: int, size: int, result: int, buff
     ],
 )
 def test_a_string_that_cannot_be_read_is_zeros_and_an_errno(
-    number: int, addr: int | None, errno: int
+    helper: str, addr: int | None, errno: int
 ) -> None:
-    assert read(number, addr, 12) == (-errno, bytes(12))
-    assert read(number, addr, 0) == (0, b"")
+    assert read(helper, addr, 12) == (-errno, bytes(12))
+    assert read(helper, addr, 0) == (0, b"")
 
 
 def test_a_string_may_end_right_before_memory_that_is_not_there() -> None:

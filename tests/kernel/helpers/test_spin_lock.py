@@ -15,7 +15,8 @@ from bpfemu.object import MapDef
 from tests.kernel.helpers.env import HelperBench
 from tests.kernel.maps.env import u32
 
-LOCK, UNLOCK = 93, 94
+LOCK = "bpf_spin_lock"
+UNLOCK = "bpf_spin_unlock"
 
 
 def locked_map(type: int = 1, flags: int = 0) -> tuple[HelperBench, Any]:
@@ -76,14 +77,14 @@ def test_a_lock_that_is_not_held_cannot_be_released() -> None:
     assert caught.value.fault.kind is FaultKind.LOCK_STATE
 
 
-@pytest.mark.parametrize("number", [LOCK, UNLOCK])
+@pytest.mark.parametrize("helper", [LOCK, UNLOCK])
 @pytest.mark.parametrize("where", ["value", "outside", "null"])
-def test_only_a_lock_is_a_lock(number: int, where: str) -> None:
+def test_only_a_lock_is_a_lock(helper: str, where: str) -> None:
     bench, found = locked_map()
     addr = {"value": found.lookup(u32(1)), "outside": bench.memory.base + (3 << 20), "null": 0}
 
     with pytest.raises(Trap) as caught:
-        bench.call(number, addr[where])
+        bench.call(helper, addr[where])
     assert caught.value.fault.kind is FaultKind.BAD_CALL
     assert "is not a bpf_spin_lock in a map value" in caught.value.fault.detail
 
