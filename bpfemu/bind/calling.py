@@ -8,6 +8,7 @@ from bpfemu.bind.effects import Effects
 from bpfemu.bind.state import OWN, SCRATCHED, Function, State
 from bpfemu.bind.values import UNKNOWN, Kind, Value
 from bpfemu.isa.insn import Call, CallReg, CallSub, Exit
+from bpfemu.machine.frame import FRAME_COUNT
 
 if TYPE_CHECKING:
     from bpfemu.bind.kinds import Facts, Input, Solver
@@ -77,9 +78,8 @@ class Calling:
         missing: int,
     ) -> Function | None:
         """Hand a function its arguments and a view of the stacks above it."""
-        mine = {at: _outside(function, value) for at, value in state.stack.items()}
-        outer = {**function.outer, function.frame: mine}
         args = [_outside(function, value) for value in values]
+        outer = _reached_frames(function, state, args)
         callee = self._solver.enter(start, args, missing, outer, rcu=state.rcu)
         if callee is not None:
             callee.users.add(slot)
@@ -128,6 +128,26 @@ class Calling:
             state.end_rcu()
         state.rcu = callee.rcu_after
         return True
+
+
+def _reached_frames(
+    function: Function, state: State, args: list[Value]
+) -> dict[int, dict[int, Value]]:
+    """The stacks that arguments point into, directly or through other such stacks."""
+    found: dict[int, dict[int, Value]] = {}
+    pending = args
+    while pending and len(found) < FRAME_COUNT:
+        following: list[Value] = []
+        for value in pending:
+            if value.kind is not Kind.STACK or value.ref in found:
+                continue
+            stack = function.outer.get(value.ref, {})
+            if value.ref == function.frame:
+                stack = {at: _outside(function, held) for at, held in state.stack.items()}
+            found[value.ref] = stack
+            following.extend(stack.values())
+        pending = following
+    return found
 
 
 def _outside(function: Function, value: Value) -> Value:
