@@ -80,9 +80,6 @@ class AddressSpace:
             return NULL
         return self._placed(self._nodes[at])
 
-    def __len__(self) -> int:
-        return len(self._nodes)
-
     def map(self, spec: VmaSpec) -> Ptr[Any]:
         """Add a VMA; InputError when something is mapped there."""
         at = bisect_right(self._ends, spec.start)

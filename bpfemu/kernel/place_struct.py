@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 
 from bpfemu.errors import InputError
 from bpfemu.machine.memory import READ_ONLY, RegionKind
-from bpfemu.proto.layout import ArrayType, CType, StructType
+from bpfemu.proto.layout import CType, StructType
 from bpfemu.proto.space import Space
 from bpfemu.proto.types import Ptr
 
 __all__ = ["StructPlacer", "Values"]
 
 Values: TypeAlias = Mapping[str, Any]
-"""Member paths ("usage.refs.counter", "pid_links[0]") and what to put there."""
+"""Member paths ("usage.refs.counter") and what to put there."""
 
 
 class StructPlacer:
@@ -90,18 +90,13 @@ class StructPlacer:
         return next((path for path in paths if self.find(struct, path) is not None), "")
 
     def _walk(self, struct: str, path: str) -> tuple[int, CType] | None:
-        offset, ctype = 0, StructType(struct)
-        found: CType = ctype
-        for part in path.split("."):
-            name, _, index = part.partition("[")
+        offset = 0
+        found: CType = StructType(struct)
+        for name in path.split("."):
             if not isinstance(found, StructType):
                 return None
             field = self.space.layouts.of(found).fields.get(name)
             if field is None:
                 return None
             offset, found = offset + field.offset, field.type
-            if index and isinstance(found, ArrayType):
-                number = int(index.rstrip("]"))
-                offset += number * self.space.layouts.size_of(found.elem)
-                found = found.elem
         return offset, found

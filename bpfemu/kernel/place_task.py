@@ -182,6 +182,7 @@ class TaskTable:
         if leads and self.next_thread(task):
             self._placer.fill(task, {"exit_state": EXIT_ZOMBIE})
             return
+        self._reparent(task)
         self._placer.fill(task, {"exit_state": EXIT_DEAD})
         for member in ("thread_node", "tasks", "sibling") if leads else ("thread_node",):
             self._unlink(task, member)
@@ -192,12 +193,28 @@ class TaskTable:
         self.put_rcu(task)
         self.put_rcu(task)
 
+    def _reparent(self, task: Ptr[Any]) -> None:
+        """Children go to init, pid 1, or to the idle task where there is none."""
+        heir = self._tasks.get(1, NULL)
+        heir = heir if heir and heir != task else self.init_task
+        head, adopted = task.address_of_("children"), heir.address_of_("children")
+        while (link := head.next) != head:
+            child = self._owner(int(link), "sibling")
+            for thread in self._group(child):
+                self._placer.fill(thread, {"real_parent": heir, "parent": heir})
+            self._unlink(child, "sibling")
+            last = adopted.prev
+            link.next, link.prev = adopted, last
+            last.next = adopted.prev = link
+
+    def _group(self, leader: Ptr[Any]) -> list[Ptr[Any]]:
+        return [task for task in self._tasks.values() if task.group_leader == leader]
+
     def _unlink(self, task: Ptr[Any], member: str) -> None:
         """list_del_rcu(): neighbours close the gap, ``next`` keeps leading onward."""
         head = task.address_of_(member)
         before, after = head.prev, head.next
-        if before:
-            before.next, after.prev = after, before
+        before.next, after.prev = after, before
         head.prev = LIST_POISON2
 
     # ---- placing ------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class thing(Struct):
     color: color
     name: Ptr[Const[char]]
     self: Ptr[thing]
-    unknown: Ptr[nobody]
+    unknown: Ptr[nobody]  # noqa: F821
     secret: Ptr[hidden]
     named: named_t
     again: again_t
