@@ -3,8 +3,8 @@
 The standard module imports ``inspect`` and compiles six methods for each class when the class is
 made; with some hundred and fifty classes that was most of a cold start (decision 0014).  Here a
 class costs next to nothing until it is first instantiated: only then its ``__init__`` is compiled,
-and every other method is shared.  ``@dataclass(frozen=…, slots=…, eq=…)``, ``field`` and ``replace`` mean what
-they mean there; nothing else is offered.
+and every other method is shared.  ``@dataclass(frozen=…, slots=…, eq=…)``, ``field`` and
+``replace`` mean what they mean there; nothing else is offered.
 """
 
 from __future__ import annotations

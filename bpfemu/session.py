@@ -66,9 +66,9 @@ def make_catalog(packages: tuple[str, ...] = ()) -> Catalog:
             return make_catalog(packages[:-1]).merged(Catalog.discover(packages[-1]))
         except ModuleNotFoundError as error:
             raise InputError(f"no package {packages[-1]!r} with kfuncs: {error}") from None
-    return Catalog.discover(
-        "bpfemu.kernel.helpers", "bpfemu.kernel.maps", "bpfemu.kernel.progs"
-    ).merged(Catalog.discover("kfuncs"))
+    from bpfemu.kernel.vmlinux import OWN_PACKAGES
+
+    return Catalog.scan(*OWN_PACKAGES)
 
 
 def kernel_btf(options: Options, catalog: Catalog, profile: KernelProfile) -> Btf:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bpfemu.btf import Btf, kinds
-from bpfemu.btf.render import python_to_bytes, value_to_python
+from bpfemu.btf.pack import python_to_bytes
+from bpfemu.btf.values import value_to_python
 from bpfemu.errors import InputError
 from bpfemu.session import Options, Session, read
 
@@ -91,7 +92,6 @@ class Skeleton:
         self.maps = Names("map", {m.name: MapView(self, m.name) for m in obj.maps})
         self._data = {_attribute(section.name): section for section in obj.data}
         self._views = {name: DataView(self, section) for name, section in self._data.items()}
-
 
     def __getattr__(self, name: str) -> Any:
         views = self.__dict__.get("_views", {})

@@ -21,6 +21,7 @@ from bpfemu.bind.targets import GPL_LICENSES, Program, find_targets, poison
 from bpfemu.bind.walk import Walker
 from bpfemu.errors import BindError
 from bpfemu.hashing import sha256
+from bpfemu.hashing import sha256
 from bpfemu.image import CallTarget, MapSlot, ProgramImage, Subprog
 from bpfemu.isa.encoding import encode
 from bpfemu.isa.flow import func_target
@@ -28,6 +29,7 @@ from bpfemu.isa.insn import Call, Insn, LoadImm64
 from bpfemu.isa.ops import Pseudo
 from bpfemu.machine.machine import code_address
 from bpfemu.object import BpfObject, FuncDef
+from bpfemu.record import dataclass
 
 __all__ = ["autoloaded", "bind_program"]
 
@@ -40,13 +42,12 @@ def autoloaded(obj: BpfObject) -> tuple[str, ...]:
 
 
 def bind_program(obj: BpfObject, name: str, options: BindOptions) -> ProgramImage:
-    """The passes in order."""
+    """The passes in order, then the image."""
     function = _entry(obj, name)
     section = _section(function)
     attach = find_attach(name, section, options)
-    program = Program(
-        name, section.prog_type, section.definition.sleepable, obj.license in GPL_LICENSES
-    )
+    gpl = obj.license in GPL_LICENSES
+    program = Program(name, section.prog_type, section.definition.sleepable, gpl)
     linked = link(obj, function)
     poisoned = relocate_core(linked, obj.btf, options.kernel_btf, options.modules)
     layout = lay_out(obj, options, kconfig_data(obj, options))
@@ -56,7 +57,58 @@ def bind_program(obj: BpfObject, name: str, options: BindOptions) -> ProgramImag
     find_targets(linked.code, program, options, found)
     facts = find_kinds(_input(linked, found, layout, options, program, attach))
     check_reached(linked, found, facts.reached, layout, options.catalog)
-    return _image(obj, function, section, attach, program, linked, layout, found, facts, options)
+    return _image(
+        _Bound(obj, function, section, attach, program, linked, layout, found, facts), options
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What the passes found."""
+
+    obj: BpfObject
+    function: FuncDef
+    section: Section
+    attach: Attach
+    program: Program
+    linked: Linked
+    layout: Layout
+    found: Relocated
+    facts: Facts
+
+
+def _image(bound: _Bound, options: BindOptions) -> ProgramImage:
+    linked, layout, facts, program = bound.linked, bound.layout, bound.facts, bound.program
+    section, attach = bound.section, bound.attach
+    code, calls = _final(linked, bound.found, facts, program)
+    return ProgramImage(
+        name=program.name,
+        section=section.name,
+        prog_type=section.prog_type,
+        attach_type=section.attach_type,
+        attach_to=section.attach_to,
+        sleepable=program.sleepable,
+        gpl=program.gpl,
+        code=code,
+        subprogs=_subprogs(linked, facts),
+        calls=calls,
+        maps=_maps(layout, options),
+        segments=layout.segments,
+        loads=tuple(facts.loads),
+        uninit=frozenset(facts.uninit),
+        lines=source_lines(linked),
+        arena_base=layout.base,
+        arena_size=options.arena_size,
+        btf=bound.obj.btf,
+        btf_id=bound.function.btf_id,
+        kernel_btf=options.kernel_btf,
+        attach_btf_id=attach.btf_id,
+        ctx_args=attach.args,
+        exception_callback=linked.exception_callback,
+        tags=bound.function.tags,
+        digest=_digest(code, calls, facts),
+        warnings=bound.obj.notes,
+    )
 
 
 def _entry(obj: BpfObject, name: str) -> FuncDef:
@@ -116,49 +168,6 @@ def _frozen(layout: Layout) -> dict[int, bytes]:
         for index, slot in enumerate(layout.maps)
         if slot.values in segments
     }
-
-
-def _image(
-    obj: BpfObject,
-    function: FuncDef,
-    section: Section,
-    attach: Attach,
-    program: Program,
-    linked: Linked,
-    layout: Layout,
-    found: Relocated,
-    facts: Facts,
-    options: BindOptions,
-) -> ProgramImage:
-    code, calls = _final(linked, found, facts, program)
-    return ProgramImage(
-        name=program.name,
-        section=section.name,
-        prog_type=section.prog_type,
-        attach_type=section.attach_type,
-        attach_to=section.attach_to,
-        sleepable=program.sleepable,
-        gpl=program.gpl,
-        code=code,
-        subprogs=_subprogs(linked, facts),
-        calls=calls,
-        maps=_maps(layout, options),
-        segments=layout.segments,
-        loads=tuple(facts.loads),
-        uninit=frozenset(facts.uninit),
-        lines=source_lines(linked),
-        arena_base=layout.base,
-        arena_size=options.arena_size,
-        btf=obj.btf,
-        btf_id=function.btf_id,
-        kernel_btf=options.kernel_btf,
-        attach_btf_id=attach.btf_id,
-        ctx_args=attach.args,
-        exception_callback=linked.exception_callback,
-        tags=function.tags,
-        digest=_digest(code, calls, facts),
-        warnings=obj.notes,
-    )
 
 
 def _maps(layout: Layout, options: BindOptions) -> tuple[MapSlot, ...]:

@@ -6,11 +6,11 @@ Exit status: 0 good, 1 the program faulted or leaked (findings), 2 usage or bad 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
+from bpfemu.cli.lazy import LazyGroup
 from bpfemu.errors import BpfemuError
 
 __all__ = ["main", "run_cli"]
@@ -19,6 +19,13 @@ COMMANDS = {
     "run": ("bpfemu.cli.run", "run", "Run a program of an object and show what happened."),
     "prog": ("bpfemu.cli.prog", "prog", "Show and dump programs: show, dump xlated."),
     "kfunc": ("bpfemu.cli.kfunc", "kfunc", "The kernel functions there are: list, show."),
+    "btf": ("bpfemu.cli.btf", "btf", "Look at BTF: dump, check, policy."),
+    "core-check": (
+        "bpfemu.cli.core_check",
+        "core_check",
+        "CO-RE relocations of an object against many kernels' BTF.",
+    ),
+    "gen": ("bpfemu.cli.gen", "gen", "Generate files from an object: stubs."),
     "conformance-plugin": (
         "bpfemu.cli.conformance",
         "conformance",
@@ -27,28 +34,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the table's order."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
-        where = COMMANDS.get(cmd_name)
-        if where is None:
-            return None
-        command: click.Command = getattr(import_module(where[0]), where[1])
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table's own help lines, so that help imports nothing."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row[2]) for name, row in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup.of(COMMANDS), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bpfemu")
 def main() -> None:
     """Run real BPF objects with open-coded iterators off the kernel."""

@@ -10,6 +10,7 @@ import click
 from bpfemu.bind.sections import find_section
 from bpfemu.cli.console import write
 from bpfemu.cli.words import parse_words
+from bpfemu.elf.dwarf import read_producer
 from bpfemu.errors import InputError
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Tail
@@ -31,6 +32,8 @@ def prog() -> None:
 def show(file: str, as_json: bool, pretty: bool) -> None:
     """List the programs of FILE: type, name, section, size, maps."""
     obj = read(file)
+    with open(obj.path, "rb") as source:
+        producer = read_producer(source.read(), obj.path)
     rows = []
     for func in obj.functions:
         if func.section == ".text":
@@ -45,6 +48,7 @@ def show(file: str, as_json: bool, pretty: bool) -> None:
                 "autoload": not func.section.startswith("?"),
                 "bytes_xlated": 8 * len(func.code),
                 "relocations": len(func.relocs),
+                "producer": producer,
             }
         )
     if as_json or pretty:
@@ -54,6 +58,8 @@ def show(file: str, as_json: bool, pretty: bool) -> None:
         gpl = "  gpl" if entry["gpl_compatible"] else ""
         write(f"{number}: {entry['type']}  name {entry['name']}{gpl}")
         write(f"\tsection {entry['section']}  xlated {entry['bytes_xlated']}B")
+        if producer:
+            write(f"\tcompiled by {producer}")
 
 
 @prog.group()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -71,6 +69,8 @@ def run(
         data_in=_bytes(options["data_in"]),
     )
     if as_json:
+        import json
+
         click.echo(json.dumps(outcome_dict(skel, outcome), indent=2))
     else:
         show_outcome(skel, outcome)
@@ -95,12 +95,20 @@ def _world(maps: str | None, comm: str) -> Any:
     from bpfemu.world.maps import read_maps
     from bpfemu.world.spec import TaskSpec, World
 
-    vmas = read_maps(Path(maps).read_text(errors="surrogateescape"), name=maps) if maps else ()
+    vmas = read_maps(_text(maps), name=maps) if maps else ()
     return World(tasks=(TaskSpec(pid=1000, comm=comm or "task", vmas=vmas),), current=1000)
 
 
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
 def _bytes(path: str | None) -> bytes | None:
-    return Path(path).read_bytes() if path else None
+    if not path:
+        return None
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bpfemu.btf import Btf, kinds
-from bpfemu.btf.render import value_to_python
+from bpfemu.btf.values import value_to_python
 from bpfemu.cli.console import heading, write
 from bpfemu.machine.stop import Fault
 from bpfemu.outcome import Outcome, Record, errno_name

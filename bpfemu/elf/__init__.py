@@ -78,12 +78,11 @@ class _Parts:
 
 
 def _assemble(data: bytes, path: str, name: str) -> BpfObject:
-    from hashlib import sha256
-
     from bpfemu.elf.externs import read_externs
     from bpfemu.elf.functions import read_functions
     from bpfemu.elf.reader import read_elf
     from bpfemu.elf.sections import SectionKind, read_license, read_version
+    from bpfemu.hashing import sha256
     from bpfemu.object import BpfObject
 
     parts = _sort_out(read_elf(data, path))
@@ -100,7 +99,7 @@ def _assemble(data: bytes, path: str, name: str) -> BpfObject:
         externs=read_externs(elf, btf),
         btf=btf,
         kern_version=read_version(elf, version_at) if version_at else 0,
-        digest=sha256(data).hexdigest(),
+        digest=sha256(data),
         notes=tuple(parts.notes),
     )
 

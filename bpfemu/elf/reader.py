@@ -1,15 +1,15 @@
 """bytes → sections, symbols and relocations: what libelf is to libbpf.
 
-The only file that imports pyelftools, whose struct descriptions read the headers.  The tables
-themselves (symbols, relocations) are unpacked in one go and bounded by the file's size, so that a
-hostile file costs no more than its bytes.
+The tables are unpacked in one go and bounded by the file's size, so that a hostile file costs no
+more than its bytes.  Plain ``struct``: pyelftools would be a third of a cold start; it reads DWARF,
+in ``elf/dwarf.py``.
 """
 
 from __future__ import annotations
 
 import struct
 from errno import ENOENT
-from typing import Any, Final
+from typing import Final
 
 from bpfemu.errors import ObjectError
 from bpfemu.record import dataclass, field
@@ -48,6 +48,8 @@ SHN_ABS: Final = 0xFFF1
 _EM_BPF: Final = 247
 _EHDR_SIZE: Final = 64  # bytes, as all sizes here
 _SHDR_SIZE: Final = 64
+_EHDR: Final = struct.Struct("<16xHH20xQ10xHHH")  # type, machine, shoff, shentsize, shnum, shstrndx
+_SHDR: Final = struct.Struct("<IIQQQQIIQQ")  # name, type, flags, addr, offset, size, link, info, …
 _SYMBOLS: Final = struct.Struct("<IBBHQQ")  # name, info, other, section, value, size
 _RELOCS: Final = struct.Struct("<QQ")  # offset, info: symbol in the high half, type in the low
 _LONGEST_NAME: Final = 4096
@@ -135,8 +137,7 @@ def _header(data: bytes, path: str) -> tuple[int, int, int]:
             errno=LIBBPF_FORMAT,
         )
     _check_ident(data, path)
-    header = _parse("Elf_Ehdr", data, 0)
-    machine, kind = struct.unpack_from("<HH", data, 0x12)[0], struct.unpack_from("<H", data, 16)[0]
+    kind, machine, shoff, entry, count, names = _EHDR.unpack_from(data)
     if kind != 1 or machine not in (0, _EM_BPF):
         what = f"e_type {kind}, must be 1 (REL)" if kind != 1 else f"e_machine {machine}"
         rule = what if kind != 1 else f"{what}, must be {_EM_BPF} (BPF)"
@@ -146,7 +147,7 @@ def _header(data: bytes, path: str) -> tuple[int, int, int]:
             offset=0x10 if kind != 1 else 0x12,
             errno=LIBBPF_FORMAT,
         )
-    return _section_table(data, path, header)
+    return _section_table(data, path, shoff, entry, count, names)
 
 
 def _check_ident(data: bytes, path: str) -> None:
@@ -164,15 +165,15 @@ def _check_ident(data: bytes, path: str) -> None:
         )
 
 
-def _section_table(data: bytes, path: str, header: Any) -> tuple[int, int, int]:
-    shoff, entry, count = header.e_shoff, header.e_shentsize, header.e_shnum
-    names = header.e_shstrndx
+def _section_table(
+    data: bytes, path: str, shoff: int, entry: int, count: int, names: int
+) -> tuple[int, int, int]:
     if not shoff or entry != _SHDR_SIZE or shoff + _SHDR_SIZE > len(data):
         rule = f"no section headers: e_shoff {shoff}, e_shentsize {entry} (must be {_SHDR_SIZE})"
         raise ObjectError(rule, path=path, offset=0x28, errno=LIBBPF_FORMAT)
-    first = _parse("Elf_Shdr", data, shoff)
-    count = count or first.sh_size  # more than 65279 sections are counted there
-    names = first.sh_link if names == 0xFFFF else names
+    first = _SHDR.unpack_from(data, shoff)
+    count = count or first[5]  # sh_size: more than 65279 sections are counted there
+    names = first[6] if names == 0xFFFF else names  # sh_link
     if count > (len(data) - shoff) // _SHDR_SIZE:
         rule = f"{count} section headers at {shoff} pass the end of the file ({len(data)} bytes)"
         raise ObjectError(rule, path=path, offset=0x3C, errno=LIBBPF_FORMAT)
@@ -182,23 +183,8 @@ def _section_table(data: bytes, path: str, header: Any) -> tuple[int, int, int]:
     return shoff, count, names
 
 
-def _parse(name: str, data: bytes, offset: int) -> Any:
-    """One header, read with pyelftools' description of it."""
-    return getattr(_structs(), name).parse(data[offset : offset + _EHDR_SIZE])
-
-
-def _structs() -> Any:
-    from elftools.elf.structs import ELFStructs
-
-    structs = ELFStructs(little_endian=True, elfclass=64)
-    structs.create_basic_structs()
-    structs.create_advanced_structs()
-    return structs
-
-
 def _sections(data: bytes, path: str, shoff: int, count: int, names: int) -> tuple[ElfSection, ...]:
-    layout = struct.Struct("<IIQQQQIIQQ")
-    rows = list(layout.iter_unpack(data[shoff : shoff + count * _SHDR_SIZE]))
+    rows = list(_SHDR.iter_unpack(data[shoff : shoff + count * _SHDR_SIZE]))
     view = memoryview(data)
     bodies = [_body(view, path, index, row) for index, row in enumerate(rows)]
     strings = bytes(bodies[names])

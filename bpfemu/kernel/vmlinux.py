@@ -18,9 +18,16 @@ from bpfemu.btf import Btf
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.profile import PROFILES, KernelProfile
 
-__all__ = ["vmlinux_btf", "write_files"]
+__all__ = ["OWN_PACKAGES", "vmlinux_btf", "write_files"]
 
-_PACKAGES: Final = ("bpfemu.kernel.helpers", "bpfemu.kernel.maps", "bpfemu.kernel.progs", "kfuncs")
+OWN_PACKAGES: Final = (
+    "bpfemu.kernel.helpers",
+    "bpfemu.kernel.maps",
+    "bpfemu.kernel.progs",
+    "kfuncs",
+)
+"""Where the package's own definitions are, the world's declarations aside."""
+
 _ROOM: Final = os.path.dirname(__file__)
 FILES: Final = os.path.join(_ROOM, "btf")
 _WORLD: Final = os.path.join(os.path.dirname(_ROOM), "world")
@@ -44,6 +51,8 @@ def file_of(catalog: Catalog, profile: KernelProfile) -> str:
 def stamp(catalog: Catalog, profile: KernelProfile) -> int:
     """A 32-bit sum of everything that goes into the BTF."""
     total = _world_sum()
+    if catalog.source_sum is not None:
+        return crc32(catalog.source_sum.to_bytes(4, "little"), total)
     for name, spec in catalog.select(profile).items():
         total = crc32(f"{name} {spec.params} {spec.returns} {spec.flags}".encode(), total)
     for name in sorted(catalog.structs):
@@ -55,7 +64,7 @@ def stamp(catalog: Catalog, profile: KernelProfile) -> int:
 
 def write_files(folder: str = FILES) -> list[str]:
     """Write the BTF of every profile for what the package itself declares; returns the paths."""
-    catalog = Catalog.discover(*_PACKAGES)
+    catalog = Catalog.scan(*OWN_PACKAGES)
     os.makedirs(folder, exist_ok=True)
     for old in os.listdir(folder):
         if old.endswith(".btf"):
@@ -72,6 +81,7 @@ def write_files(folder: str = FILES) -> list[str]:
 def _build(catalog: Catalog, profile: KernelProfile) -> Btf:
     from bpfemu.kernel.vmlinux_build import build_btf
 
+    catalog.complete()
     return build_btf(Catalog.discover("bpfemu.world").merged(catalog), profile)
 
 

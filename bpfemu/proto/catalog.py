@@ -15,6 +15,7 @@ from bpfemu.proto.flags import KF_ITER_DESTROY, KF_ITER_NEW, KF_ITER_NEXT
 from bpfemu.proto.layout import Layouts, PtrType, StructType
 from bpfemu.proto.marks import HelperMark, KfuncMark, MapMark, ProgMark
 from bpfemu.proto.profile import KernelProfile
+from bpfemu.proto.scan import LazyTable, scan
 from bpfemu.proto.spec import HelperSpec, KfuncSpec, read_helper, read_kfunc
 from bpfemu.proto.types import Scalar, Struct
 from bpfemu.record import dataclass, field
@@ -34,6 +35,9 @@ class Catalog:
     prog_types: dict[int, type[Any]] = field(default_factory=dict)
     structs: dict[str, type[Struct]] = field(default_factory=dict)
     types: dict[str, type[Any]] = field(default_factory=dict)  # typedefs of integers, enums
+    modules: tuple[str, ...] = ()  # scanned, imported when needed
+    _loaded: set[str] = field(default_factory=set, repr=False)
+    source_sum: int | None = None  # 32-bit sum of the declarations' text; None: not scanned
 
     @classmethod
     def discover(cls, *packages: str) -> Catalog:
@@ -49,6 +53,34 @@ class Catalog:
         return catalog
 
     @classmethod
+    def scan(cls, *packages: str) -> Catalog:
+        """As ``discover``, but a module is imported when something it defines is asked for.
+
+        Packages whose sources cannot be read are discovered.
+        """
+        places = scan(*packages)
+        if places is None:
+            return cls.discover(*packages)
+
+        def load(name: str) -> None:
+            catalog._load_once(name)
+
+        catalog = cls(
+            LazyTable(places.kfuncs, load),
+            LazyTable(places.helpers, load),
+            LazyTable(places.map_types, load),
+            LazyTable(places.prog_types, load),
+            modules=tuple(places.modules),
+            source_sum=places.total,
+        )
+        return catalog
+
+    def _load_once(self, name: str) -> None:
+        if name not in self._loaded:
+            self._loaded.add(name)
+            self._load(importlib.import_module(name))
+
+    @classmethod
     def of(cls, *definitions: Any) -> Catalog:
         """A catalog of just these marked functions, classes and Struct subclasses."""
         catalog = cls()
@@ -56,6 +88,12 @@ class Catalog:
             catalog._add(definition)
         catalog._check()
         return catalog
+
+    def complete(self) -> Catalog:
+        """Import what has only been scanned so far; the catalog itself."""
+        for name in self.modules:
+            self._load_once(name)
+        return self
 
     def merged(self, other: Catalog) -> Catalog:
         """This catalog with another's definitions added; the other's win."""
@@ -82,6 +120,24 @@ class Catalog:
         """Every kfunc that the profile's kernel has, by name."""
         found = ((name, self.find_kfunc(name, profile)) for name in sorted(self.kfuncs))
         return {name: spec for name, spec in found if spec is not None}
+
+    def _load(self, module: ModuleType) -> None:
+        """Enter a module that was just imported, checked by the rules."""
+        part = Catalog()
+        part._collect(module)
+        layouts = Layouts(None, part.structs)
+        for name, specs in part.kfuncs.items():
+            for spec in specs:
+                check_iterator(spec, layouts)
+            others = self.kfuncs.entered(name) if isinstance(self.kfuncs, LazyTable) else None
+            self.kfuncs[name] = (*(others or ()), *specs)
+        self.helpers.update(part.helpers)
+        self.map_types.update(part.map_types)
+        self.prog_types.update(part.prog_types)
+        self.structs.update(part.structs)
+        self.types.update(part.types)
+        for name in part.kfuncs:
+            self._check_family(name, part.kfuncs[name])
 
     def _collect(self, module: ModuleType) -> None:
         for value in list(vars(module).values()):
@@ -115,11 +171,11 @@ class Catalog:
         for specs in self.kfuncs.values():
             for spec in specs:
                 check_iterator(spec, layouts)
-        for name in self.kfuncs:
-            self._check_family(name)
+        for name, specs in self.kfuncs.items():
+            self._check_family(name, specs)
 
-    def _check_family(self, name: str) -> None:
-        for spec in self.kfuncs[name]:
+    def _check_family(self, name: str, specs: tuple[KfuncSpec, ...]) -> None:
+        for spec in specs:
             if not spec.flags & (KF_ITER_NEW | KF_ITER_NEXT | KF_ITER_DESTROY):
                 continue
             stem = name.rsplit("_", 1)[0]
