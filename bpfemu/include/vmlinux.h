@@ -168,7 +168,7 @@ enum bpf_attach_type {
 	BPF_NETKIT_PEER = 55,
 	BPF_TRACE_KPROBE_SESSION = 56,
 	BPF_TRACE_UPROBE_SESSION = 57,
-	_bpf_attach_type__MAX_BPF_ATTACH_TYPE = 58,
+	__MAX_BPF_ATTACH_TYPE = 58,
 };
 
 enum bpf_cgroup_iter_order {
@@ -229,7 +229,7 @@ enum bpf_cmd {
 	BPF_PROG_BIND_MAP = 35,
 	BPF_TOKEN_CREATE = 36,
 	BPF_PROG_STREAM_READ_BY_FD = 37,
-	_bpf_cmd__MAX_BPF_CMD = 38,
+	__MAX_BPF_CMD = 38,
 };
 
 enum bpf_cond_pseudo_jmp {
@@ -514,7 +514,7 @@ enum bpf_func_id {
 	BPF_FUNC_user_ringbuf_drain = 209,
 	BPF_FUNC_cgrp_storage_get = 210,
 	BPF_FUNC_cgrp_storage_delete = 211,
-	_bpf_func_id__BPF_FUNC_MAX_ID = 212,
+	__BPF_FUNC_MAX_ID = 212,
 };
 
 enum bpf_hdr_start_off {
@@ -548,7 +548,7 @@ enum bpf_link_type {
 	BPF_LINK_TYPE_UPROBE_MULTI = 12,
 	BPF_LINK_TYPE_NETKIT = 13,
 	BPF_LINK_TYPE_SOCKMAP = 14,
-	_bpf_link_type__MAX_BPF_LINK_TYPE = 15,
+	__MAX_BPF_LINK_TYPE = 15,
 };
 
 enum {
@@ -620,7 +620,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_USER_RINGBUF = 31,
 	BPF_MAP_TYPE_CGRP_STORAGE = 32,
 	BPF_MAP_TYPE_ARENA = 33,
-	_bpf_map_type__MAX_BPF_MAP_TYPE = 34,
+	__MAX_BPF_MAP_TYPE = 34,
 };
 
 enum {
@@ -667,7 +667,7 @@ enum bpf_prog_type {
 	BPF_PROG_TYPE_SK_LOOKUP = 30,
 	BPF_PROG_TYPE_SYSCALL = 31,
 	BPF_PROG_TYPE_NETFILTER = 32,
-	_bpf_prog_type__MAX_BPF_PROG_TYPE = 33,
+	__MAX_BPF_PROG_TYPE = 33,
 };
 
 enum {

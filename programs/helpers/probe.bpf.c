@@ -162,3 +162,31 @@ int enumerators(void *ctx)
 		points += 100;
 	return points;
 }
+
+SEC("syscall")
+__description("bit fields, wherever the running kernel has them: the own program runs, not execs")
+__success __retval(0)
+int bit_fields(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) * 100 +
+	       BPF_CORE_READ_BITFIELD(task, in_execve) * 10 +
+	       BPF_CORE_READ_BITFIELD_PROBED(task, frozen);
+}
+
+struct packed {
+	__u32 low : 5;
+	__s32 middle : 7;
+	__u64 high : 33;
+};
+
+struct packed packed = { 21, -3, 0x123456789ULL };
+
+SEC("syscall")
+__description("bit fields of a struct of our own, signed and unsigned")
+__success __retval(1)
+int own_bit_fields(void *ctx)
+{
+	return packed.low == 21 && packed.middle == -3 && packed.high == 0x123456789ULL;
+}

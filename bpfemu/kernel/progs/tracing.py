@@ -29,7 +29,7 @@ BPF_LSM_MAC: Final = 27
 BPF_TRACE_ITER: Final = 28
 HIDDEN: Final = 16  # bytes in front of the arguments
 PID_LIMIT: Final = 1 << 32  # numbers below it name a task where a task is wanted
-RETURN: Final = "ret"
+RETURN: Final = "return"  # as bind names it; "ret" is taken for it, too
 
 
 class _Tracing:
@@ -53,7 +53,7 @@ class _Tracing:
         else:
             given = _by_name(image, names, options.ctx)
             data, placed = _typed(env, image, names, given)
-        count = len(image.ctx_args) or len(data) // 8
+        count = sum(name != RETURN for name in names) or len(data) // 8
         addr = _place(env, data, count)
         return Ctx(addr, env.memory, (addr - HIDDEN, *placed))
 
@@ -74,10 +74,11 @@ def _by_name(image: ProgramImage, names: Sequence[str], given: Any) -> dict[str,
     if given is None:
         return {}
     if isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
+        found = {RETURN if name == "ret" else name: value for name, value in given.items()}
+        unknown = [name for name in found if name not in names]
         if unknown:
             raise refuse(image, f"{image.attach_to} has no argument {unknown[0]!r}; it has {names}")
-        return dict(given)
+        return found
     if len(given) > len(names):
         raise refuse(image, f"{len(given)} arguments are given, {image.attach_to} has {names}")
     return dict(zip(names, given, strict=False))

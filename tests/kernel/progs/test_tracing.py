@@ -78,6 +78,20 @@ def test_the_return_value_stands_behind_the_arguments(attach_type):
     assert args(ctx, 4) == [0x1000, 0, 0, 2**64 - 2]
 
 
+def test_the_return_value_can_be_one_of_the_typed_arguments():
+    fexit = image(
+        26,
+        attach_type=FEXIT,
+        attach_to="f",
+        ctx_args=(("x", 0), ("return", 0)),
+    )
+
+    ctx = place(Tracing, fexit, ctx={"x": 3, "ret": 4})
+
+    assert args(ctx, 2) == [3, 4]
+    assert ctx.memory.read_int(ctx.addr - 8, 8) == 1
+
+
 def test_an_lsm_program_gets_what_earlier_ones_returned():
     ctx = place(Lsm, target(LSM_MAC, 29), ctx=[7, 1, None, -1])
 
@@ -85,7 +99,7 @@ def test_an_lsm_program_gets_what_earlier_ones_returned():
 
 
 def test_fentry_has_no_return_value():
-    with pytest.raises(InputError, match="no argument 'ret'"):
+    with pytest.raises(InputError, match="no argument 'return'"):
         place(Tracing, target(), ctx={"ret": 1})
 
 
