@@ -21,7 +21,6 @@ from bpfemu.bind.targets import GPL_LICENSES, Program, find_targets, poison
 from bpfemu.bind.walk import Walker
 from bpfemu.errors import BindError
 from bpfemu.hashing import sha256
-from bpfemu.hashing import sha256
 from bpfemu.image import CallTarget, MapSlot, ProgramImage, Subprog
 from bpfemu.isa.encoding import encode
 from bpfemu.isa.flow import func_target
