@@ -1,17 +1,19 @@
 """The emulated kernel's own BTF, from the declared structs and the prototypes of its kfuncs.
 
 Order, and so every id, depends on nothing but the declarations: integers, typedefs and enums,
-structs by name, then kfuncs by name, each with its decl tag ``bpf_kfunc``.  A struct that is only
-pointed to becomes a forward declaration.
+structs by name, kfuncs by name, each with its decl tag ``bpf_kfunc``, then what programs attach
+to.  A struct that is only pointed to becomes a forward declaration.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 from bpfemu.btf import Btf, BtfBuilder
 from bpfemu.btf import kinds as k
 from bpfemu.errors import DeclarationError
+from bpfemu.proto import decl, types
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.ctype import ArrayType, CType, IntType, PtrType, StructType, ctype_of
 from bpfemu.proto.decl import Enumeration
@@ -20,8 +22,9 @@ from bpfemu.proto.layout import Layouts
 from bpfemu.proto.profile import KernelProfile
 from bpfemu.proto.spec import KfuncSpec
 from bpfemu.proto.types import Scalar, Struct
+from bpfemu.world import targets
 
-__all__ = ["build_btf"]
+__all__ = ["BtfWriter", "build_btf"]
 
 _SIGNED, _CHAR, _BOOL = 1, 2, 4
 
@@ -58,7 +61,7 @@ WORDS: Final = {
 
 def build_btf(catalog: Catalog, profile: KernelProfile) -> Btf:
     """Describe everything that ``catalog`` declares for a kernel of that profile."""
-    writer = _Writer(catalog)
+    writer = BtfWriter(catalog)
     writer.add_words()
     for name in sorted(catalog.types):
         writer.type_of(ctype_of(catalog.types[name]))
@@ -69,21 +72,27 @@ def build_btf(catalog: Catalog, profile: KernelProfile) -> Btf:
     writer.finish()
     for spec in catalog.select(profile).values():
         writer.add_kfunc(spec)
+    writer.add_targets()
     writer.finish()
     return writer.builder.build("vmlinux")
 
 
-class _Writer:
-    """Types that were written so far, by what they are; structs to be filled in later."""
+class BtfWriter:
+    """Types that were written so far, by what they are; structs to be filled in later.
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.builder = BtfBuilder()
+    With a ``base`` (a module's is the kernel) what it has of a name is used and not written.
+    """
+
+    def __init__(self, catalog: Catalog, base: Btf | None = None) -> None:
+        self.builder = BtfBuilder(base, base.byteorder if base else sys.byteorder)
+        self._base = base
         self._structs = catalog.structs
-        self._layouts = Layouts(None, catalog.structs)
+        self._layouts = Layouts(base, catalog.structs)
         self._named: dict[str, int] = {}
         self._classes: dict[type[Any], int] = {}
         self._derived: dict[tuple[str, int, int], int] = {}
         self._todo: list[tuple[int, type[Struct], str]] = []
+        self._scope = {**vars(decl), **vars(types), **catalog.types}
 
     def add_words(self) -> None:
         """Add C's integers and the typedefs that every header starts with."""
@@ -91,7 +100,17 @@ class _Writer:
             self._named[name] = self.builder.int_(name, size, encoding)
         for name, base in WORDS.items():
             self._named[name] = self.builder.typedef(name, self._named[base])
-        self._derived["index", 0, 0] = self._named["unsigned int"]
+
+    def _word(self, name: str) -> int:
+        """Return one of those; a base that lacks it gets it added here."""
+        found = self._named.get(name) or self._in_base(name, k.Int, k.Typedef)
+        if found is None:
+            if name in INTS:
+                found = self.builder.int_(name, *INTS[name])
+            else:
+                found = self.builder.typedef(name, self._word(WORDS[name]))
+            self._named[name] = found
+        return found
 
     def type_of(self, ctype: CType) -> int:
         """Return the id of a type, adding what is not there yet."""
@@ -119,6 +138,24 @@ class _Writer:
         if spec.flags & KF_FASTCALL:
             self.builder.decl_tag("bpf_fastcall", func)
 
+    def add_targets(self) -> None:
+        """Add what programs attach to, named as the kernel names it."""
+        for name, text in targets.TRACEPOINTS.items():
+            proto = self._prototype(text, [("__data", self._derive("ptr", 0))])
+            self.builder.typedef(f"btf_trace_{name}", self._derive("ptr", proto))
+        kinds = (("", targets.FUNCTIONS), ("bpf_iter_", targets.ITERATORS))
+        for prefix, table in (*kinds, ("bpf_lsm_", targets.HOOKS)):
+            for name, text in table.items():
+                self.builder.func(prefix + name, self._prototype(text, []), k.Linkage.STATIC)
+
+    def _prototype(self, text: str, params: list[tuple[str, int]]) -> int:
+        """A FUNC_PROTO from ``name: type, … -> type``."""
+        before, _, returns = text.rpartition("-> ")
+        for param in filter(None, before.strip().split(", ")):
+            name, _, note = param.partition(": ")
+            params.append((name, self.type_of(ctype_of(note, self._scope))))
+        return self.builder.func_proto(self.type_of(ctype_of(returns, self._scope)), params)
+
     def finish(self) -> None:
         """Fill in the structs that were referred to."""
         while self._todo:
@@ -142,13 +179,18 @@ class _Writer:
     def _opaque(self, cls: type[Struct]) -> list[k.Member]:
         """``__u64 __opaque[n]``: what an iterator shows of itself (iterator notes, 1.2)."""
         words = self._layouts.of(StructType(cls.c_name, cls)).size // 8
-        return [k.Member("__opaque", self._derive("array", self._named["__u64"], words), 0)]
+        return [k.Member("__opaque", self._derive("array", self._word("__u64"), words), 0)]
+
+    def _in_base(self, name: str, *kinds: type[k.Type]) -> int | None:
+        return self._base.find(name, *kinds) if self._base and name else None
 
     def _integer(self, ctype: IntType) -> int:
         decl = ctype.decl
         if decl is not None and issubclass(decl, Enumeration):
             return self._enum(decl)
-        found = self._named.get(ctype.name)
+        if ctype.name in INTS or ctype.name in WORDS:
+            return self._word(ctype.name)
+        found = self._named.get(ctype.name) or self._in_base(ctype.name, k.Int, k.Typedef)
         if found is None:
             if decl is None or not issubclass(decl, Scalar) or decl.__bases__[0] is Scalar:
                 raise DeclarationError(ctype.name, "is not a C integer")
@@ -157,7 +199,7 @@ class _Writer:
         return found
 
     def _enum(self, decl: type[Enumeration]) -> int:
-        found = self._classes.get(decl)
+        found = self._classes.get(decl) or self._in_base(decl.c_name, k.Enum, k.Enum64)
         if found is None:
             values = tuple(decl.enumerators().items())
             signed = any(value < 0 for _, value in values)
@@ -170,6 +212,8 @@ class _Writer:
         if cls is not None and cls.c_anonymous:
             return self._classes.get(cls) or self._reserve(cls, "")
         found = self._named.get(f"struct {ctype.name}")
+        if found is None:
+            found = self._in_base(ctype.name, k.Struct, k.Union, k.Typedef)
         if found is None:
             found = self._new_struct(ctype.name, cls)
             self._named[f"struct {ctype.name}"] = found
@@ -195,14 +239,14 @@ class _Writer:
         found = self._derived.get(key)
         if found is None:
             if kind == "array":
-                found = self.builder.array(target, self._derived["index", 0, 0], count)
+                found = self.builder.array(target, self._word("unsigned int"), count)
             else:
                 found = self.builder.ptr(target) if kind == "ptr" else self.builder.const(target)
             self._derived[key] = found
         return found
 
 
-def _integer_of(decl: type[Scalar]) -> IntType:
-    ctype = ctype_of(decl)
+def _integer_of(cls: type[Scalar]) -> IntType:
+    ctype = ctype_of(cls)
     assert isinstance(ctype, IntType)
     return ctype

@@ -300,3 +300,7 @@ class umode_t(ushort):
 
 class vm_flags_t(ulong):
     """``typedef long unsigned int vm_flags_t``."""
+
+
+class vm_fault_t(uint):
+    """``typedef unsigned int vm_fault_t``."""

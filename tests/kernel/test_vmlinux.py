@@ -26,6 +26,7 @@ from bpfemu.proto.marks import kfunc
 from bpfemu.proto.profile import PROFILES, find_profile
 from bpfemu.proto.types import Ptr, Scalar, Struct, u8, u32, u64, void
 from bpfemu.session import make_catalog
+from bpfemu.world import targets
 
 LIVE = Path("/sys/kernel/btf/vmlinux")
 NEWEST = find_profile("6.18.44")
@@ -260,6 +261,22 @@ def test_building_twice_gives_the_same_bytes():
     assert everything().raw == everything().raw
 
 
+def test_attach_targets_are_named_as_in_the_kernel():
+    btf = everything()
+    switch = btf.type(btf.find("btf_trace_sched_switch", k.Typedef))
+
+    proto = btf.func_proto(btf.find("btf_trace_sched_switch", k.Typedef))
+    assert isinstance(btf.type(switch.type), k.Ptr)
+    assert [p.name for p in proto.params] == ["__data", "preempt", "prev", "next", "prev_state"]
+    assert [p.name for p in btf.func_proto(btf.find("do_unlinkat", k.Func)).params] == [
+        "dfd",
+        "name",
+    ]
+    assert btf.find("bpf_iter_task", k.Func)
+    assert btf.find("bpf_lsm_file_open", k.Func)
+    assert btf.func_proto(btf.find("bpf_lsm_task_free", k.Func)).ret == 0
+
+
 # ---- what the package ships
 
 
@@ -377,6 +394,33 @@ def test_kfunc_prototypes_are_those_of_a_real_kernel(name):
         return type_name(btf, proto.ret), params
 
     assert prototype(own, own.find(name, k.Func)) == prototype(real, id)
+
+
+TARGETS = [
+    *(f"btf_trace_{name}" for name in targets.TRACEPOINTS),
+    *targets.FUNCTIONS,
+    *(f"bpf_iter_{name}" for name in targets.ITERATORS),
+    *(f"bpf_lsm_{name}" for name in targets.HOOKS),
+]
+
+
+@needs_same
+@pytest.mark.parametrize("name", TARGETS)
+def test_attach_targets_have_the_prototypes_of_a_real_kernel(name):
+    kind = k.Typedef if name.startswith("btf_trace_") else k.Func
+    own, real = vmlinux_btf(catalog(), NEWEST), live()
+    if real.find(name, kind) is None:
+        pytest.skip("not built into this kernel")
+
+    def kinds(btf):
+        proto = btf.func_proto(btf.find(name, kind))
+        ids = (proto.ret, *(param.type for param in proto.params))
+        return [type(btf.type(btf.resolve(id))) for id in ids]
+
+    def sizes(found):
+        return [k.Int if kind in (k.Enum, k.Int) else kind for kind in found]
+
+    assert sizes(kinds(own)) == sizes(kinds(real))
 
 
 @needs_same
