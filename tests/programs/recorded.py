@@ -24,6 +24,10 @@ RECORDED: Final[dict[str, dict[str, int | str]]] = {
         "in_map_value": 6,
         "on_stack": 5,
     },
+    "bench/loops.bpf.o": {
+        "num_loop": 499500,
+        "vma_loop": 1,
+    },
     "faults/flow.bpf.o": {
         "nine_frames": "E2BIG",
         "recursion": "E2BIG",
