@@ -207,6 +207,13 @@ RECORDED: Final[dict[str, dict[str, int | str]]] = {
         "callback_vma": 6,
         "loop_calls_back": 18,
     },
+    "iters/exhaust.bpf.o": {
+        "five_small": 5,
+        "two_big": 2,
+        "fifth_handled": 0,
+        "vma_nested_raw_tp": 1,
+        "vma_two_raw_tp": 2,
+    },
     "iters/num_basics.bpf.o": {
         "num_sum": 45,
         "num_break": 10,
