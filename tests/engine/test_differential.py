@@ -86,9 +86,25 @@ _PLAIN: st.SearchStrategy[Insn] = st.one_of(
 
 
 @st.composite
+def _update(draw: st.DrawFn) -> list[Insn]:
+    """One word read and written, its pointer moved, and once more."""
+    (base, offset), size, reg = draw(_PLACES), draw(SIZES), draw(FREE)
+    again = [
+        Load(size, False, reg, base, offset),
+        Alu(AluOp.ADD, 64, reg, Imm(1)),
+        Store(size, base, offset, reg),
+    ]
+    step = draw(st.sampled_from([1, 8, -8]))
+    move: list[Insn] = [Alu(AluOp.ADD, 64, base, Imm(step))] if base.n == 7 else []
+    return [*again, *move, *again]
+
+
+@st.composite
 def _body(draw: st.DrawFn, base: int, size: int) -> list[Insn]:
     """Straight code with forward jumps; starts at slot ``base``."""
-    chosen = [draw(_PLAIN) for _ in range(size)]
+    chosen: list[Insn] = []
+    while len(chosen) < size:
+        chosen += draw(_update()) if draw(st.integers(0, 4)) == 0 else [draw(_PLAIN)]
     code: list[Insn] = []
     holes = []
     for insn in chosen:
