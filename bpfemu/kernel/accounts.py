@@ -20,6 +20,7 @@ from bpfemu.proto.flags import (
     KF_RCU_PROTECTED,
     KF_RELEASE,
 )
+from bpfemu.proto.helper_facts import helper_fact
 from bpfemu.proto.layout import CType, Layouts, PtrType, StructType
 from bpfemu.proto.spec import HelperSpec, KfuncSpec
 from bpfemu.record import dataclass
@@ -29,10 +30,7 @@ __all__ = ["Account", "Books", "accounts", "combined"]
 LedgerNow = Callable[[], Ledger]
 Regs = list[int]
 
-# Helpers by number (include/uapi/linux/bpf.h): what they acquire, which argument they release.
-HELPER_ACQUIRES: Final = {84: "sock", 85: "sock", 99: "sock_common", 131: "ringbuf record"}
-HELPER_ACQUIRES_ARG: Final = {198: (3, "ringbuf dynptr")}
-HELPER_RELEASES: Final = {86: 0, 132: 0, 133: 0, 199: 0, 200: 0}
+HELPER_ACQUIRES_ARG: Final = {198: (3, "ringbuf dynptr")}  # into an argument, not by r0
 BPF_FUNC_TAIL_CALL: Final = 12
 BPF_FUNC_KPTR_XCHG: Final = 194
 
@@ -99,18 +97,18 @@ def combined(entries: list[Account]) -> Account:
 
 def _helper_accounts(spec: HelperSpec, books: Books) -> list[Account]:
     number, ledger = spec.number, books.ledger
+    if number == BPF_FUNC_KPTR_XCHG:
+        return [_exchange(ledger)]
     found = []
-    if number in HELPER_RELEASES:
-        arg = HELPER_RELEASES[number]
+    fact = helper_fact(number)
+    if fact.releases >= 0:
         name = spec.name.removeprefix("bpf_")
-        found.append(_release(name, number, arg, ledger, kfunc=False))
-    if number in HELPER_ACQUIRES:
-        found.append(_acquire(HELPER_ACQUIRES[number], ledger))
+        found.append(_release(name, number, fact.releases, ledger, kfunc=False))
+    if fact.acquires:
+        found.append(_acquire(fact.acquires, ledger))
     if number in HELPER_ACQUIRES_ARG:
         arg, what = HELPER_ACQUIRES_ARG[number]
         found.append(_acquire_argument(what, arg, ledger))
-    if number == BPF_FUNC_KPTR_XCHG:
-        found.append(_exchange(ledger))
     if number == BPF_FUNC_TAIL_CALL:
         found.append(_tail_call(ledger))
     return found

@@ -119,6 +119,7 @@ class Kernel:
             "printk": lambda: self.printk,
             "maps": self._make_maps,
             "run": lambda: self.running,
+            "kern_ctx": self._make_kern_ctx,
         }
 
     # ---- services made on demand --------------------------------------------------------------
@@ -162,6 +163,11 @@ class Kernel:
             locks=self.locks,
             rcu=self.rcu,
         )
+
+    def _make_kern_ctx(self) -> Any:
+        from bpfemu.kernel.kern_ctx import KernelContexts
+
+        return KernelContexts(self.space, self.running)
 
     def _make_probe_read(self) -> Any:
         from bpfemu.kernel.probe_read import NoFaultReader
