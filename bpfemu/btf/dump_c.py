@@ -33,11 +33,20 @@ _NESTING: Final = 64  # struct in struct in struct; real kernels stay below 20
 _Tagged = k.Struct | k.Union | k.Enum | k.Enum64
 
 
-def dump_c(btf: Btf, ids: Iterable[int] | None = None, guard: str = "__VMLINUX_H__") -> str:
-    """Return a header with some types and what they need; with all types by default."""
+def dump_c(
+    btf: Btf,
+    ids: Iterable[int] | None = None,
+    guard: str = "__VMLINUX_H__",
+    *,
+    order: Iterable[int] | None = None,
+) -> str:
+    """Return a header with some types and what they need; with all types by default.
+
+    ``order`` are the ids of all types in the order to follow where C leaves a choice.
+    """
     header = _Header(btf)
     if ids is None:
-        header.add_all()
+        header.add_all(range(1, btf.type_count) if order is None else order)
     else:
         for id in ids:
             header.complete(id)
@@ -57,10 +66,10 @@ class _Header:
         self._complete: set[int] = set()
         self._depth = 0
 
-    def add_all(self) -> None:
+    def add_all(self, ids: Iterable[int]) -> None:
         """Add every type that a header can hold."""
         used = self._anonymous_in_use()
-        for id in range(1, self._btf.type_count):
+        for id in ids:
             match self._btf.type(id):
                 case k.Enum(name="") | k.Enum64(name="") if id not in used:
                     self.complete(id)

@@ -40,10 +40,20 @@ def main() -> None:
     """Run real BPF objects with open-coded iterators off the kernel."""
 
 
+def behind(args: list[str]) -> list[str]:
+    """bpftool takes its options before the noun as well: ``bpfemu -j -B vmlinux btf dump …``."""
+    rest, options = list(args), []
+    while rest and rest[0] in ("-j", "--json", "-p", "--pretty", "-B", "--base-btf"):
+        count = 2 if rest[0] in ("-B", "--base-btf") else 1
+        options += rest[:count]
+        rest = rest[count:]
+    return rest + options
+
+
 def run_cli(args: list[str]) -> int:
     """Run the command line with ``args``; the exit status."""
     try:
-        result: Any = main.main(args, prog_name="bpfemu", standalone_mode=False)
+        result: Any = main.main(behind(args), prog_name="bpfemu", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
