@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable
-from errno import EINVAL, ENOENT
+from errno import E2BIG, EINVAL, ENOENT
 from typing import Final
 
 from bpfemu.btf import Btf
@@ -17,9 +17,11 @@ from bpfemu.btf import kinds as k
 from bpfemu.elf.reader import ElfFile, ElfSection, ElfSymbol
 from bpfemu.errors import InputError, ObjectError
 
-__all__ = ["EXTERN_SECTIONS", "complete_datasecs", "parse_btf"]
+__all__ = ["MAX_DATA_SIZE", "complete_datasecs", "parse_btf"]
 
-EXTERN_SECTIONS: Final = (".kconfig", ".ksyms")
+MAX_DATA_SIZE: Final = 64 << 20
+"""Bytes of all global data of an object, .bss included: a quarter of the default arena."""
+
 _RECORD_WORDS: Final = 3  # name, info, size; then three words per entry
 
 
@@ -79,7 +81,7 @@ def complete_datasecs(elf: ElfFile, btf: Btf) -> Btf:
         found = btf.type(id)
         assert isinstance(found, k.DataSec)
         if found.name == ".kconfig":
-            _place_kconfig(btf, patch, id, found)
+            _place_kconfig(elf, btf, patch, id, found)
         elif found.name != ".ksyms":
             _place_vars(elf, btf, patch, id, found, sections.get(found.name), symbols)
     return patch.done(btf.name)
@@ -114,21 +116,32 @@ def _place_vars(
     patch.entries(id, found.size or section.size, sorted(placed, key=lambda entry: entry.offset))
 
 
-def _place_kconfig(btf: Btf, patch: _Patch, id: int, found: k.DataSec) -> None:
+def _place_kconfig(elf: ElfFile, btf: Btf, patch: _Patch, id: int, found: k.DataSec) -> None:
     """Lay out the kconfig externs: strictest alignment first, then smallest, then by name."""
 
-    def order(entry: k.SecVar) -> tuple[int, int, str]:
-        var = btf.type(entry.type)
-        assert isinstance(var, k.Var)
-        return -btf.align_of(var.type), btf.size_of(var.type), var.name
+    def refuse(rule: str, errno: int) -> ObjectError:
+        return ObjectError(rule, path=elf.path, section=found.name, errno=errno)
 
+    rows = []
+    for entry in found.entries:
+        var = btf.type(entry.type)
+        if not isinstance(var, k.Var):
+            rule = f"its DATASEC lists type {entry.type}, a {k.KIND_NAMES[var.KIND]}, not a VAR"
+            raise refuse(rule, EINVAL)
+        rows.append((-_alignment(btf, var), btf.size_of(var.type), var.name, entry.type))
     offset, placed = 0, []
-    entries = [entry for entry in found.entries if isinstance(btf.type(entry.type), k.Var)]
-    for entry in sorted(entries, key=order):
-        align, size = btf.align_of(entry.type), btf.size_of(entry.type)
+    for negative, size, _, type_id in sorted(rows):
+        align = -negative
         offset = (offset + align - 1) // align * align
-        placed.append(k.SecVar(entry.type, offset, size))
-        patch.linkage(entry.type, k.Linkage.GLOBAL)
+        placed.append(k.SecVar(type_id, offset, size))
+        patch.linkage(type_id, k.Linkage.GLOBAL)
         offset += size
-    if len(placed) == len(found.entries):
-        patch.entries(id, offset, placed)
+        if offset > MAX_DATA_SIZE:
+            raise refuse(f"{offset} bytes of settings, must be at most {MAX_DATA_SIZE}", E2BIG)
+    patch.entries(id, offset, placed)
+
+
+def _alignment(btf: Btf, var: k.Var) -> int:
+    """Of a setting, in bytes: a number's own, 1 for text (other types are refused later)."""
+    found = btf.type(btf.resolve(var.type))
+    return btf.align_of(var.type) if isinstance(found, k.Int | k.Enum | k.Enum64) else 1

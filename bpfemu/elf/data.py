@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from errno import E2BIG
-from typing import Final
 
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
+from bpfemu.elf.btf_data import MAX_DATA_SIZE
 from bpfemu.elf.reader import SHT_NOBITS, ElfFile, ElfSection
 from bpfemu.errors import ObjectError
 from bpfemu.object import DataSection
 
 __all__ = ["MAX_DATA_SIZE", "read_data_sections"]
-
-MAX_DATA_SIZE: Final = 64 << 20
-"""Bytes of all global data of an object, .bss included: a quarter of the default arena."""
 
 
 def read_data_sections(

@@ -11,7 +11,7 @@ from bpfemu.btf import kinds as k
 from bpfemu.elf import read_object
 from bpfemu.errors import ObjectError
 from bpfemu.object import Extern
-from tests.builders.elf import ElfBuilder
+from tests.builders.elf import NOBITS, ElfBuilder
 
 EXTERN = k.Linkage.EXTERN
 
@@ -180,14 +180,26 @@ def test_a_datasec_of_something_else_than_variables_is_einval() -> None:
     assert refused(ElfBuilder().section(".data", b"x").section(".BTF", btf.encode())).errno == 22
 
 
-def test_kconfig_of_something_else_than_variables_is_left_alone() -> None:
+def test_kconfig_of_something_else_than_variables_is_einval() -> None:
     btf = BtfBuilder()
     btf.datasec(".kconfig", 4, [(btf.int_("int", 4), 0, 4)])
-    found = read_object(ElfBuilder().section(".BTF", btf.encode()).build())
-    assert [section.name for section in found.data] == [".kconfig"]
+    assert refused(ElfBuilder().section(".BTF", btf.encode())).errno == errno.EINVAL
 
 
-def test_absurd_kconfig_is_refused_before_it_is_allocated() -> None:
+def settings(length: int) -> ElfBuilder:
+    """A char array as the only setting."""
     btf = BtfBuilder()
-    btf.datasec(".kconfig", 1 << 31, [(btf.int_("int", 4), 0, 4)])
-    assert refused(ElfBuilder().section(".BTF", btf.encode())).errno == errno.E2BIG
+    char = btf.int_("char", 1)
+    var = btf.var("CONFIG_X", btf.array(char, char, length), EXTERN)
+    return extern(btf, [var], ".kconfig", name="CONFIG_X")
+
+
+@pytest.mark.parametrize("length", [(64 << 20) + 1, (1 << 32) - 1])
+def test_absurd_settings_are_refused_before_they_are_allocated(length: int) -> None:
+    error = refused(settings(length))
+    assert error.errno == errno.E2BIG and error.section == ".kconfig"
+
+
+def test_settings_and_data_share_one_bound() -> None:
+    elf = settings(40 << 20).section(".bss", type=NOBITS, size=40 << 20)
+    assert refused(elf).errno == errno.E2BIG
