@@ -18,6 +18,13 @@ __all__ = ["CONTEXTS", "MAX_CPUS", "KernelConfig", "RunOptions"]
 CONTEXTS: Final = ("task", "softirq", "hardirq", "nmi", "irqoff")
 """Where a program can run: iterator notes, section 4.1; "irqoff" is a task with interrupts off."""
 
+_CHOICES: Final = {
+    "btf_vmlinux": ("builtin", "module"),
+    "kfunc_registration": ("eager", "lazy"),
+    "early_module_btf": ("keep", "ignore"),
+    "btf_mmap": ("profile", "v2", "v3", "merged", "none"),
+}
+
 MAX_CPUS: Final = 8192  # x86-64 NR_CPUS with MAXSMP
 
 
@@ -29,6 +36,13 @@ class KernelConfig:
     CPU.  ``stale_units``: what bpf_mem_free gave back stays readable, as on a real kernel, instead
     of faulting.  ``r0_garbage``: the upper half of r0 after a 32-bit kfunc comes from the seed
     instead of being zero as on x86-64.  ``grace_periods``: RCU grace periods end with each run.
+
+    ``btf_vmlinux``: the kernel's BTF is "builtin", or a "module" that is loaded at the first need.
+    ``kfunc_registration``: kfunc sets are checked when registered ("eager") or when a program
+    first uses one ("lazy").  ``early_module_btf``: what happens to the BTF of modules that come
+    before a vmlinux BTF that is a module: "keep" it until then, or "ignore" it.
+    ``btf_mismatch``: CONFIG_MODULE_ALLOW_BTF_MISMATCH.  ``btf_mmap``: which version of the mmap
+    handler vmlinux BTF has; the profile's, "v2", "v3", "merged" or "none".
     """
 
     profile: KernelProfile = PROFILES[DEFAULT_PROFILE]
@@ -41,14 +55,28 @@ class KernelConfig:
     stale_units: bool = False
     r0_garbage: bool = False
     grace_periods: bool = True
+    btf_vmlinux: str = "builtin"
+    kfunc_registration: str = "eager"
+    early_module_btf: str = "keep"
+    btf_mismatch: bool = False
+    btf_mmap: str = "profile"
 
     def __post_init__(self) -> None:
+        for name, words in _CHOICES.items():
+            if getattr(self, name) not in words:
+                text = f"{name} is {getattr(self, name)!r}, must be one of {', '.join(words)}"
+                raise InputError(text)
         if not 1 <= self.cpus <= MAX_CPUS:
             raise InputError(f"cpus is {self.cpus}, must be from 1 to {MAX_CPUS}")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}, must be a number from 0 up")
         if self.budget < 1:
             raise InputError(f"budget is {self.budget} instructions, must be at least 1")
+
+    @property
+    def types_at_hand(self) -> bool:
+        """Whether the kernel's types are there and checked before any program is loaded."""
+        return self.btf_vmlinux == "builtin" and self.kfunc_registration == "eager"
 
 
 @dataclass(frozen=True, slots=True)

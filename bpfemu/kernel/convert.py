@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, TypeAlias
 
 from bpfemu.kernel.ledger import refuse
-from bpfemu.machine.memory import U64
+from bpfemu.machine.memory import U64, Memory, RegionKind
 from bpfemu.machine.stop import FaultKind
 from bpfemu.proto.flags import (
     KF_ITER_DESTROY,
@@ -20,7 +20,7 @@ from bpfemu.proto.flags import (
     KF_RELEASE,
     KF_TRUSTED_ARGS,
 )
-from bpfemu.proto.layout import CType, IntType, PtrType
+from bpfemu.proto.layout import CType, IntType, PtrType, StructType
 from bpfemu.proto.marshal import result
 from bpfemu.proto.space import Space
 from bpfemu.proto.spec import HelperSpec, KfuncSpec, Param
@@ -33,6 +33,7 @@ Converter: TypeAlias = Callable[[int | None], Any]
 ITER_FLAGS: Final = KF_ITER_NEW | KF_ITER_NEXT | KF_ITER_DESTROY
 _NEVER_NULL: Final = KF_TRUSTED_ARGS | KF_RELEASE | KF_RCU
 _SIZES: Final = ("__sz", "__szk")
+_OBJECTS: Final = frozenset({RegionKind.OBJECT, RegionKind.HEAP, RegionKind.PERCPU})
 
 
 class ProgramCallback:
@@ -67,6 +68,9 @@ def converters(
             converter = _scalar(index, param, space, kfunc)
         else:
             converter = _pointer(index, param, space, _may_be_null(spec, index))
+            refusal = _trust(spec, index)
+            if refusal:
+                converter = _trusted(converter, space.memory, refusal)
         made.append((index + 1, converter))
     return made
 
@@ -80,6 +84,36 @@ def _may_be_null(spec: KfuncSpec | HelperSpec, index: int) -> bool:
         return True
     after = spec.params[index + 1] if index + 1 < len(spec.params) else None
     return after is not None and after.suffix in _SIZES
+
+
+def _trust(spec: KfuncSpec | HelperSpec, index: int) -> str:
+    """What the verifier says to an untrusted pointer; "" where it takes any.
+
+    Structs called ``bpf_…`` are the program's own (list heads, dynptrs), wherever they lie.
+    """
+    param = spec.params[index]
+    target = param.ctype.target if isinstance(param.ctype, PtrType) else None
+    if isinstance(spec, HelperSpec) or not isinstance(target, StructType):
+        return ""
+    if target.name.startswith("bpf_") or param.suffix == "__ign":
+        return ""
+    if spec.flags & KF_TRUSTED_ARGS:
+        return f"R{index + 1} must be referenced or trusted"
+    return f"R{index + 1} must be a rcu pointer" if spec.flags & KF_RCU else ""
+
+
+def _trusted(convert: Converter, memory: Memory, refusal: str) -> Converter:
+    """A pointer to a kernel object: what lies in the program's own memory is none."""
+
+    def check(value: int | None) -> Any:
+        pointer = convert(value)
+        if value:
+            region = memory.find_region(value)
+            if region is None or region.kind not in _OBJECTS:
+                raise refuse(FaultKind.BAD_CALL, refusal, value)
+        return pointer
+
+    return check
 
 
 def _scalar(index: int, param: Param, space: Space, kfunc: bool) -> Converter:

@@ -44,7 +44,10 @@ from bpfemu.proto.space import Space
 
 if TYPE_CHECKING:
     from bpfemu.btf import Btf
+    from bpfemu.kernel.kernel_btf import KernelBtf
     from bpfemu.kernel.maps.table import MapTable
+    from bpfemu.kernel.modules import ModuleTable
+    from bpfemu.kernel.sysfs import Sysfs
 
 __all__ = ["Kernel", "Services"]
 
@@ -95,6 +98,7 @@ class Kernel:
         self._stacks: list[tuple[int, ...]] = []
         self._runs: list[Run] = []
         self.running = RunningProgram(self._runs)
+        self._btf: KernelBtf | None = None
 
     def _makers(self) -> dict[str, Callable[[], Any]]:
         config = self.config
@@ -187,9 +191,37 @@ class Kernel:
                 f"{image.name}: bound for an arena at {image.arena_base:#x}, this kernel's is at "
                 f"{self.memory.base:#x}"
             )
+        if self._btf is not None or not self.config.types_at_hand:
+            self.btf.admit(image)
         new = place_image(image, self.memory, self._placed)
         for slot in new:
             self.services["maps"].create(slot, image.btf)
+
+    @property
+    def btf(self) -> KernelBtf:
+        """The kernel's types, modules and kfuncs; made when first asked for."""
+        if self._btf is None:
+            from bpfemu.kernel.kernel_btf import KernelBtf
+
+            types = self.space.layouts.btf
+            self._btf = KernelBtf(self.config, self.catalog, types, place=self._place_variable)
+        return self._btf
+
+    @property
+    def sysfs(self) -> Sysfs:
+        """/sys/kernel/btf of this kernel."""
+        return self.btf.sysfs
+
+    @property
+    def modules(self) -> ModuleTable:
+        """The modules of this kernel: load, unload, look at."""
+        return self.btf.modules
+
+    def _place_variable(self, name: str, data: bytes) -> int:
+        """A module's variable in memory; its address."""
+        region = self.memory.allocate(len(data), RegionKind.DATA, name, state=READ_ONLY)
+        self.memory.write(region.addr, data)
+        return region.addr
 
     def find_map(self, name: str) -> Any:
         """The map of that name; InputError lists those there are."""

@@ -15,7 +15,7 @@ from bpfemu.machine.memory import RegionKind
 from bpfemu.machine.stop import FaultKind, StopKind
 from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
-from bpfemu.proto.flags import KF_ACQUIRE, KF_RELEASE, KF_TRUSTED_ARGS
+from bpfemu.proto.flags import KF_ACQUIRE, KF_RCU, KF_RELEASE, KF_TRUSTED_ARGS
 from bpfemu.proto.marks import helper, kfunc
 from bpfemu.proto.services import Maps
 from bpfemu.proto.types import Callback, MapPtr, Ptr, bool_, s32, s64, u32, u64, void
@@ -536,7 +536,36 @@ def test_null_is_no_trusted_argument_unless_it_says_so() -> None:
         FaultKind.BAD_CALL,
         "Possibly NULL pointer passed to trusted arg0",
     )
-    assert run("r1 = 4096; r2 = 0; call bpf_thing_use; exit").r0 == 0xFFFF_FFFB
+    assert with_thing("r2 = 0; call bpf_thing_use; exit").r0 == 0xFFFF_FFFB
+
+
+@pytest.mark.parametrize("where", ["r1 = 4096", "r1 = r10; r1 += -8"])
+def test_a_trusted_argument_is_a_kernel_object(where: str) -> None:
+    assert fault_of(run(f"{where}; r2 = 0; call bpf_thing_use; exit")) == (
+        FaultKind.BAD_CALL,
+        "R1 must be referenced or trusted",
+    )
+    assert fault_of(with_thing("r2 = 4096; call bpf_thing_use; exit")) == (
+        FaultKind.BAD_CALL,
+        "R2 must be referenced or trusted",
+    )
+    b = bench(catalog=CATALOG.merged(Catalog.of(bpf_thing_look)))
+    assert fault_of(b.run(f"{where}; call bpf_thing_look; exit")) == (
+        FaultKind.BAD_CALL,
+        "R1 must be a rcu pointer",
+    )
+
+
+@kfunc(KF_RCU)
+def bpf_thing_look(it: Ptr[thing]) -> s64:
+    return s64(it.value)
+
+
+def with_thing(text: str, **config: Any) -> Outcome:
+    """Run with a kernel object in r1."""
+    b = bench(**config)
+    addr = b.kernel.memory.allocate(8, RegionKind.OBJECT, "thing").addr
+    return b.run(f"r1 = {addr:#x} ll; {text}")
 
 
 def test_a_map_argument_must_be_a_map() -> None:
@@ -680,9 +709,9 @@ def test_r0_is_nobodys_after_a_void_function() -> None:
 
 
 def test_the_upper_half_after_a_32_bit_kfunc_can_come_from_the_seed() -> None:
-    text = "r1 = 4096; r2 = 0; call bpf_thing_use; exit"
-    plain = bench().run(text)
-    filled = [bench(r0_garbage=True, seed=seed).run(text).r0 for seed in (1, 1, 2)]
+    text = "r2 = 0; call bpf_thing_use; exit"
+    plain = with_thing(text)
+    filled = [with_thing(text, r0_garbage=True, seed=seed).r0 for seed in (1, 1, 2)]
 
     assert plain.r0 == 0xFFFF_FFFB
     assert filled[0] == filled[1] != filled[2]
