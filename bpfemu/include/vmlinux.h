@@ -907,6 +907,8 @@ typedef long unsigned int uintptr_t;
 
 typedef short unsigned int umode_t;
 
+typedef unsigned int vm_fault_t;
+
 typedef long unsigned int vm_flags_t;
 
 enum xdp_action {
@@ -1389,6 +1391,16 @@ struct bpf_perf_event_data {
 	bpf_user_pt_regs_t regs;
 	__u64 sample_period;
 	__u64 addr;
+};
+
+struct perf_sample_data;
+
+struct perf_event;
+
+struct bpf_perf_event_data_kern {
+	bpf_user_pt_regs_t *regs;
+	struct perf_sample_data *data;
+	struct perf_event *event;
 };
 
 struct bpf_perf_event_value {
@@ -2468,6 +2480,16 @@ struct nsproxy {
 	struct cgroup_namespace *cgroup_ns;
 };
 
+struct perf_sample_data {
+	u64 sample_flags;
+	u64 period;
+	u64 type;
+	u64 time;
+	u64 id;
+	u64 ip;
+	u64 addr;
+};
+
 struct pgprot {
 	pgprotval_t pgprot;
 };
@@ -3073,6 +3095,23 @@ struct vm_area_struct {
 	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
 };
 
+struct xdp_rxq_info;
+
+struct xdp_txq_info;
+
+struct xdp_buff {
+	void *data;
+	void *data_end;
+	void *data_meta;
+	void *data_hard_start;
+	struct xdp_rxq_info *rxq;
+	struct xdp_txq_info *txq;
+	struct {
+		u32 frame_sz;
+		u32 flags;
+	};
+};
+
 struct xdp_md {
 	__u32 data;
 	__u32 data_end;
@@ -3081,6 +3120,96 @@ struct xdp_md {
 	__u32 rx_queue_index;
 	__u32 egress_ifindex;
 };
+
+struct xdp_rxq_info {
+	struct net_device *dev;
+	u32 queue_index;
+	u32 reg_state;
+};
+
+typedef void (*btf_trace_sched_switch)(void *__data, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state);
+
+typedef void (*btf_trace_sched_wakeup)(void *__data, struct task_struct *p);
+
+typedef void (*btf_trace_sched_wakeup_new)(void *__data, struct task_struct *p);
+
+typedef void (*btf_trace_sched_waking)(void *__data, struct task_struct *p);
+
+typedef void (*btf_trace_sched_process_exec)(void *__data, struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm);
+
+typedef void (*btf_trace_sched_process_fork)(void *__data, struct task_struct *parent, struct task_struct *child);
+
+typedef void (*btf_trace_sched_process_exit)(void *__data, struct task_struct *p, bool group_dead);
+
+typedef void (*btf_trace_sched_process_free)(void *__data, struct task_struct *p);
+
+typedef void (*btf_trace_sys_enter)(void *__data, struct pt_regs *regs, long int id);
+
+typedef void (*btf_trace_sys_exit)(void *__data, struct pt_regs *regs, long int ret);
+
+typedef void (*btf_trace_task_newtask)(void *__data, struct task_struct *task, u64 clone_flags);
+
+typedef void (*btf_trace_task_rename)(void *__data, struct task_struct *task, const char *comm);
+
+struct kernel_siginfo;
+
+typedef void (*btf_trace_signal_generate)(void *__data, int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result);
+
+struct k_sigaction;
+
+typedef void (*btf_trace_signal_deliver)(void *__data, int sig, struct kernel_siginfo *info, struct k_sigaction *ka);
+
+struct irqaction;
+
+typedef void (*btf_trace_irq_handler_entry)(void *__data, int irq, struct irqaction *action);
+
+typedef void (*btf_trace_irq_handler_exit)(void *__data, int irq, struct irqaction *action, int ret);
+
+typedef void (*btf_trace_softirq_entry)(void *__data, unsigned int vec_nr);
+
+typedef void (*btf_trace_softirq_exit)(void *__data, unsigned int vec_nr);
+
+typedef void (*btf_trace_timer_expire_entry)(void *__data, struct timer_list *timer, long unsigned int baseclk);
+
+typedef void (*btf_trace_workqueue_execute_start)(void *__data, struct work_struct *work);
+
+typedef void (*btf_trace_cpu_frequency)(void *__data, unsigned int frequency, unsigned int cpu_id);
+
+typedef void (*btf_trace_cgroup_mkdir)(void *__data, struct cgroup *cgrp, const char *path);
+
+typedef void (*btf_trace_cgroup_rmdir)(void *__data, struct cgroup *cgrp, const char *path);
+
+typedef void (*btf_trace_cgroup_attach_task)(void *__data, struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup);
+
+typedef void (*btf_trace_netif_receive_skb)(void *__data, struct sk_buff *skb);
+
+typedef void (*btf_trace_net_dev_queue)(void *__data, struct sk_buff *skb);
+
+typedef void (*btf_trace_kfree_skb)(void *__data, struct sk_buff *skb, void *location, unsigned int reason, struct sock *rx_sk);
+
+typedef void (*btf_trace_consume_skb)(void *__data, struct sk_buff *skb, void *location);
+
+typedef void (*btf_trace_tcp_retransmit_skb)(void *__data, const struct sock *sk, const struct sk_buff *skb, int err);
+
+typedef void (*btf_trace_inet_sock_set_state)(void *__data, const struct sock *sk, int oldstate, int newstate);
+
+typedef void (*btf_trace_bpf_trace_printk)(void *__data, const char *bpf_string);
+
+typedef void (*btf_trace_bpf_test_finish)(void *__data, int *err);
+
+typedef void (*btf_trace_page_fault_user)(void *__data, long unsigned int address, struct pt_regs *regs, long unsigned int error_code);
+
+struct bpf_fentry_test_t;
+
+struct filename;
+
+struct open_how;
+
+struct bpf_link;
+
+struct iattr;
+
+struct bpf_attr;
 
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute pop
