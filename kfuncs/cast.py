@@ -1,4 +1,4 @@
-"""Casts (kernel/bpf/helpers.c): the address stays, the verifier's view of it changes."""
+"""Casts (kernel/bpf/helpers.c): what changes is how the verifier sees an address."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any
 from bpfemu.proto.decl import Const
 from bpfemu.proto.flags import KF_FASTCALL
 from bpfemu.proto.marks import kfunc
+from bpfemu.proto.services import KernCtx
 from bpfemu.proto.types import Ptr, u32, void
 
 
 @kfunc(KF_FASTCALL, since=(6, 2))
-def bpf_cast_to_kern_ctx(obj: Ptr[void]) -> Ptr[void]:
-    """The context as the kernel's own struct."""
-    return obj
+def bpf_cast_to_kern_ctx(obj: Ptr[void], *, kern_ctx: KernCtx) -> Ptr[void]:
+    """The context as the kernel's own struct.
+
+    There the two are one object and the program's loads are rewritten; here they are two.
+    """
+    return Ptr(kern_ctx.of(int(obj)))
 
 
 @kfunc(KF_FASTCALL, since=(6, 2))

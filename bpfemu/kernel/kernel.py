@@ -14,6 +14,7 @@ Runs may be nested: what starts while another run is open interrupts it on its C
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bpfemu.errors import InputError
@@ -69,6 +70,12 @@ class Services(dict[str, Any]):
         return made
 
 
+@lru_cache(maxsize=16)
+def _layouts(catalog: Catalog, kernel_btf: Btf | None) -> Layouts:
+    """Where members lie; kernels with the same types share what was found out."""
+    return Layouts(kernel_btf, catalog.structs)
+
+
 class Kernel:
     """One emulated kernel with its memory."""
 
@@ -84,7 +91,7 @@ class Kernel:
         self.catalog = catalog
         self.config = config
         self.memory = Memory(arena_base, arena_size)
-        self.space = Space(self.memory, Layouts(kernel_btf, catalog.structs))
+        self.space = Space(self.memory, _layouts(catalog, kernel_btf))
         self.cpus = Cpus(config.cpus, preempt_rt=config.profile.preempt_rt)
         self.rcu = ReadCopyUpdate()
         self.cpus.in_rcu_section = self.rcu.in_section

@@ -18,6 +18,7 @@
 ``printk``         :class:`Printk`
 ``maps``           :class:`Maps`: map objects by the address in a map pointer
 ``run``            :class:`RunInfo`: the running program: ctx, image, packet
+``kern_ctx``       :class:`KernCtx`: contexts as the kernel's own structs
 =================  =========================================================================
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "Clock",
     "Cpu",
     "Files",
+    "KernCtx",
     "Locks",
     "Maps",
     "MemAlloc",
@@ -266,6 +268,13 @@ class Maps(Protocol):
         """The ring buffer that has a reserved record at ``addr``, or None."""
 
 
+class KernCtx(Protocol):
+    """Contexts as the kernel has them, where programs see another struct."""
+
+    def of(self, ctx: int) -> int:
+        """The address of the kernel's struct behind the context at ``ctx``."""
+
+
 class RunInfo(Protocol):
     """The running program."""
 
@@ -301,6 +310,7 @@ SERVICES = frozenset(
         "printk",
         "maps",
         "run",
+        "kern_ctx",
         "args",
     }
 )

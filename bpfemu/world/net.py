@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from bpfemu.proto.decl import Array, Bits, char, int_, short, uchar, uint, ulong, ushort
-from bpfemu.proto.types import Ptr, Struct, u16, u32
+from bpfemu.proto.types import Ptr, Struct, u16, u32, void
 from bpfemu.world.typedefs import __be16, __be32, __u8, __u16, __u32
 
 
@@ -130,3 +130,30 @@ class sk_buff(Struct):
     data: Ptr[uchar]
     truesize: uint
     users: refcount_t
+
+
+class xdp_rxq_info(Struct):
+    """The queue that a packet came from."""
+
+    dev: Ptr[net_device]
+    queue_index: u32
+    reg_state: u32
+
+
+class _xdp_buff_size(Struct, anonymous=True):
+    """Without a name in C."""
+
+    frame_sz: u32
+    flags: u32
+
+
+class xdp_buff(Struct):
+    """A packet before the stack, as the kernel has it."""
+
+    data: Ptr[void]
+    data_end: Ptr[void]
+    data_meta: Ptr[void]
+    data_hard_start: Ptr[void]
+    rxq: Ptr[xdp_rxq_info]
+    txq: Ptr[xdp_txq_info]
+    _anon1: _xdp_buff_size

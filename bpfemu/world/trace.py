@@ -180,3 +180,23 @@ class linux_binprm(Struct):
 
 class bpf_user_pt_regs_t(pt_regs):
     """Registers as perf event and kprobe programs see them."""
+
+
+class perf_sample_data(Struct):
+    """What a perf event sampled."""
+
+    sample_flags: u64
+    period: u64
+    type: u64
+    time: u64
+    id: u64
+    ip: u64
+    addr: u64
+
+
+class bpf_perf_event_data_kern(Struct):
+    """Context of perf event programs, as the kernel has it."""
+
+    regs: Ptr[bpf_user_pt_regs_t]
+    data: Ptr[perf_sample_data]
+    event: Ptr[perf_event]

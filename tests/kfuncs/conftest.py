@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from bpfemu.btf import Btf
@@ -14,6 +13,7 @@ from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.layout import StructType
 from bpfemu.proto.profile import KernelProfile, find_profile
 from bpfemu.proto.types import Ptr, Struct
+from bpfemu.session import make_catalog
 from bpfemu.world.spec import FileSpec, TaskSpec, VmaSpec, World
 from tests.kernel.doubles import ARENA_BASE, ARENA_SIZE, Bench
 
@@ -38,10 +38,9 @@ WORLD = World(
 )
 
 
-@cache
 def catalog() -> Catalog:
-    """Our kfuncs."""
-    return Catalog.discover("kfuncs")
+    """What our kernel offers."""
+    return make_catalog()
 
 
 class Lab:

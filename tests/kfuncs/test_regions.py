@@ -46,11 +46,10 @@ def test_irq_save_keeps_the_old_state_in_the_slot(lab):
     assert not inner[0] & 0x200
 
 
-def test_casts_keep_the_address(lab):
+def test_a_read_only_cast_keeps_any_address(lab):
     pointer = lab.kernel.space.pointer(0x1234, "void")
 
     assert int(lab.call("bpf_rdonly_cast", pointer, 17)) == 0x1234
-    assert int(lab.call("bpf_cast_to_kern_ctx", pointer)) == 0x1234
 
 
 @pytest.mark.parametrize(
@@ -80,3 +79,45 @@ def test_a_program_runs_task_vma_in_an_irq_off_region_and_is_refused(lab):
 
     assert outcome.value == -16
     assert outcome.ok, outcome
+
+
+# ---- iterators by context (iterator notes, section 4.1)
+
+NUM = """
+    r1 = r10; r1 += -8; r2 = 0; r3 = 3; call bpf_iter_num_new; r6 = r0
+    r1 = r10; r1 += -8; call bpf_iter_num_destroy; r0 = r6; exit
+"""
+TASK_VMA = """
+    r1 = 7; call bpf_task_from_pid; r9 = r0
+    r1 = r10; r1 += -8; r2 = r9; r3 = 0; call bpf_iter_task_vma_new; r6 = r0
+    r1 = r10; r1 += -8; call bpf_iter_task_vma_next
+    r1 = r10; r1 += -8; call bpf_iter_task_vma_destroy
+    r1 = r9; call bpf_task_release; r0 = r6; exit
+"""
+BITS = """
+    r1 = 5; *(u64 *)(r10 -32) = r1; *(u64 *)(r10 -24) = r1
+    r1 = r10; r1 += -16; r2 = r10; r2 += -32; r3 = 2; call bpf_iter_bits_new; r6 = r0
+    r1 = r10; r1 += -16; call bpf_iter_bits_destroy; r0 = r6; exit
+"""
+ANYWHERE = {"task": 0, "softirq": 0, "hardirq": 0, "nmi": 0}
+
+
+@pytest.mark.parametrize("context", ANYWHERE)
+@pytest.mark.parametrize(
+    ("profile", "text", "results"),
+    [
+        ("6.18.44", NUM, ANYWHERE),
+        ("6.18.44", BITS, ANYWHERE),
+        ("6.18.0", TASK_VMA, ANYWHERE),
+        ("6.18.44", TASK_VMA, {**ANYWHERE, "hardirq": -16, "nmi": -16}),
+    ],
+)
+def test_new_in_each_context(context, profile, text, results):
+    lab = Lab(profile)
+
+    outcome = lab.bench.run(text, context=context)
+
+    assert outcome.value == results[context]
+    assert outcome.ok, outcome
+    assert lab.usage(7) == (1, 2)
+    assert lab.readers(7) == 0
