@@ -51,9 +51,10 @@ def close_run(kernel: Kernel, run: Run, stop: Stop) -> Outcome:
         memory_used=kernel.memory.used,
     )
     run.ctx_block.free()
-    if fault is not None:
-        from bpfemu.kernel.report import render_report
+    if fault is not None or stop.kind is StopKind.BUDGET:
+        from bpfemu.kernel.report import render_report, render_trail
 
+        outcome = replace(outcome, trail=render_trail(run.image, stop.trail))
         outcome = replace(outcome, report=render_report(outcome, run.image))
     return outcome
 

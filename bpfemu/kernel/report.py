@@ -23,7 +23,7 @@ from bpfemu.machine.machine import CODE_BASE
 from bpfemu.machine.stop import Fault
 from bpfemu.outcome import Outcome
 
-__all__ = ["instruction_text", "render_report"]
+__all__ = ["instruction_text", "render_report", "render_trail"]
 
 CONTEXT: Final = 3  # instructions shown on each side
 _ENDED: Final = ("never destroyed", "still open")
@@ -77,6 +77,13 @@ def render_report(outcome: Outcome, image: ProgramImage) -> str:
         f"seed {outcome.seed}"
     )
     return "\n".join(lines) + "\n"
+
+
+def render_trail(image: ProgramImage, slots: tuple[int, ...]) -> tuple[str, ...]:
+    """The last instructions before a stop as text, one line each, newest last."""
+    return tuple(
+        f"{slot:4}: {instruction_text(image, slot)}" for slot in slots if slot < len(image.code)
+    )
 
 
 def _place(fault: Fault, image: ProgramImage) -> Iterator[str]:

@@ -57,7 +57,8 @@ __all__ = [
 U64: Final = (1 << 64) - 1
 PAGE: Final = 4096
 
-_MAPPED: Final = bytes(state for state in range(1, 256) if not state & (FREED | REDZONE))
+# bytes.translate(*_UNMAPPED) leaves the states that are not mapped.
+_UNMAPPED: Final = (None, bytes(s for s in range(1, 256) if not s & (FREED | REDZONE)))
 _READABLE: Final = bytes(state for state in range(256) if state & (READ | UNINIT_BIT))
 _WRITABLE: Final = bytes(state for state in range(256) if state & (WRITE | ITER_BIT))
 _TAKEN: Final = bytes([VALID, READ_ONLY, UNINIT])  # what a program may hand to the kernel
@@ -199,29 +200,32 @@ class Memory:
         low = addr - self.base
         if low < 0 or low + size > self.size:
             return False
-        return not self.shadow[low : low + size].translate(None, _MAPPED)
+        return not self.shadow[low : low + size].translate(*_UNMAPPED)
 
     def read(self, addr: int, size: int) -> bytes:
         """Bytes as the kernel reads them; Trap when something there is not mapped."""
-        if not self.contains(addr, size):
-            raise self.trap(addr, size, "read")
         low = addr - self.base
+        if low < 0 or low + size > self.size or self.shadow[low : low + size].translate(*_UNMAPPED):
+            raise self.trap(addr, size, "read")
         return self.data[low : low + size]
 
     def write(self, addr: int, data: bytes | bytearray | memoryview) -> None:
         """Bytes as the kernel writes them; UNINIT bytes become VALID."""
         size = len(data)
-        if not self.contains(addr, size):
-            raise self.trap(addr, size, "write")
         low = addr - self.base
+        states = self.shadow[low : low + size] if low >= 0 else b""
+        if len(states) != size or low + size > self.size or states.translate(*_UNMAPPED):
+            raise self.trap(addr, size, "write")
         self.data[low : low + size] = bytes(data)
-        states = self.shadow[low : low + size]
         if UNINIT in states:
             self.shadow[low : low + size] = states.replace(bytes([UNINIT]), bytes([VALID]))
 
     def read_int(self, addr: int, size: int, signed: bool = False) -> int:
         """A little-endian integer as the kernel reads it."""
-        return int.from_bytes(self.read(addr, size), "little", signed=signed)
+        low = addr - self.base
+        if low < 0 or low + size > self.size or self.shadow[low : low + size].translate(*_UNMAPPED):
+            raise self.trap(addr, size, "read")
+        return int.from_bytes(self.data[low : low + size], "little", signed=signed)
 
     def write_int(self, addr: int, size: int, value: int) -> None:
         """Write the low ``size`` bytes of ``value``."""

@@ -114,3 +114,4 @@ class Stop:
     fault: Fault | None = None
     probe_reads: int = 0  # loads through BTF pointers that faulted and read as zero
     findings: tuple[Finding, ...] = field(default=())
+    trail: tuple[int, ...] = field(default=(), compare=False)  # last slots, unless it just ended

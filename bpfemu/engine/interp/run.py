@@ -309,6 +309,7 @@ class InterpRun:
             fault=fault,
             probe_reads=self.access.probe_reads,
             findings=tuple(self.access.findings.values()),
+            trail=() if kind is StopKind.EXIT else self.trail,
         )
 
 

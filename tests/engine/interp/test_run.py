@@ -464,6 +464,15 @@ def test_the_trail_of_a_hot_loop_ends_with_its_last_round() -> None:
 
 
 @every_way
+def test_a_stop_brings_its_trail_unless_the_program_just_ended(way: str) -> None:
+    fault, over, done = go(way, MIDDLE), go(way, SUM, budget=3), go(way, SUM)
+
+    assert fault.trail == (0, 1, 2, 3, 4, 5)
+    assert over.trail == (0, 1, 2)
+    assert done.trail == ()
+
+
+@every_way
 def test_the_trail_goes_through_calls(way: str) -> None:
     run = start(way, build("r1 = 1; call f; exit; f: r0 = r1; exit"), machine_for())
 
