@@ -176,7 +176,11 @@ class Session:
             raise InputError(f"{self.object.name}: program {program!r} is not loaded", errno=22)
         machine, args = self.kernel.start(self.images[program], options)
         machine.probe = probe
-        stop = self.code(program).run(machine, args)
+        try:
+            stop = self.code(program).run(machine, args)
+        except BaseException:
+            self.kernel.abort()
+            raise
         return self.kernel.close(stop)
 
     def start(self, program: str, options: RunOptions) -> Any:

@@ -22,7 +22,7 @@ from bpfemu.image import ProgramImage
 from bpfemu.kernel.clock import EmulatedClock
 from bpfemu.kernel.closing import close_run
 from bpfemu.kernel.config import KernelConfig, RunOptions
-from bpfemu.kernel.context import place_context
+from bpfemu.kernel.context import CtxBlock, place_context
 from bpfemu.kernel.cpu import Cpus
 from bpfemu.kernel.gate import Gate, GateParts
 from bpfemu.kernel.ledger import Ledger
@@ -37,7 +37,7 @@ from bpfemu.kernel.unlock_work import UnlockWorks
 from bpfemu.machine.frame import FRAME_COUNT, STACK_SIZE
 from bpfemu.machine.machine import Machine
 from bpfemu.machine.memory import FREED, KERNEL, READ_ONLY, Memory, RegionKind
-from bpfemu.machine.stop import Stop
+from bpfemu.machine.stop import Stop, StopKind
 from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.layout import Layouts
@@ -257,10 +257,7 @@ class Kernel:
         gate = self._gate(image)
         run.gate = gate
         run.machine = Machine(self.memory, gate, stack, options.budget or self.config.budget)
-        if options.task is not None:
-            run.task_before = self.services["world"].tasks.current_pid
-            self.services["world"].set_current(options.task)
-        block = place_context(self, image, options)
+        block = self._context(run)
         run.ctx_block, run.ctx = block, block.addr
         run.packet = block.packet
         run.arena = self._arena(image)
@@ -277,13 +274,34 @@ class Kernel:
     def close(self, stop: Stop) -> Outcome:
         """Leave the program's context and say what happened."""
         run = self.running.now
-        outcome = close_run(self, run, stop)
-        self._runs.pop()
+        try:
+            return close_run(self, run, stop)
+        finally:
+            self._runs.pop()
+            self._restore_task(run)
+            if self._runs:
+                self._resume(self._runs[-1])
+
+    def abort(self) -> None:
+        """Leave the context of a run that an exception has ended; nothing when none is open."""
+        if self._runs:
+            self.close(Stop(StopKind.BUDGET, 0, 0))
+
+    def _context(self, run: Run) -> CtxBlock:
+        """The run's context, placed while its task is the current one."""
+        if run.options.task is not None:
+            before = self.services["world"].tasks.current_pid
+            self.services["world"].set_current(run.options.task)
+            run.task_before = before
+        try:
+            return place_context(self, run.image, run.options)
+        except BaseException:
+            self._restore_task(run)
+            raise
+
+    def _restore_task(self, run: Run) -> None:
         if run.task_before is not None:
             self.services["world"].tasks.current_pid = run.task_before
-        if self._runs:
-            self._resume(self._runs[-1])
-        return outcome
 
     def _resume(self, run: Run) -> None:
         """This run goes on: calls are its, time passes with it."""

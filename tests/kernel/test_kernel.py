@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bpfemu.errors import InputError, InternalError
+from bpfemu.errors import BodyError, InputError, InternalError
 from bpfemu.image import MapSlot, ProgramImage, Segment
 from bpfemu.kernel.config import RunOptions
 from bpfemu.kernel.kernel import Kernel
@@ -474,6 +474,28 @@ def test_the_interrupted_program_goes_on_with_its_own_ledger() -> None:
     machine.gate.call(1, 1, [0, top - 8, 0, 0, 0, 0, 0, 0, 0, 0, top])
 
     assert b.kernel.close(Stop(StopKind.EXIT, 0, 2)).ok
+
+
+def test_a_run_that_an_exception_ended_is_left_behind() -> None:
+    b = world()
+    image = b.image("call bpf_preempt_disable; r1 = 0; r2 = 0; call bpf_broken; exit")
+    with pytest.raises(BodyError):
+        b.run(image, context="softirq")
+
+    b.kernel.abort()
+
+    here = b.kernel.cpus.here
+    assert (here.contexts, here.preempt_count, here.migrate_count) == ([], 0, 0)
+    assert b.run("r0 = 7; exit") == 7
+    b.kernel.abort()  # nothing is open: nothing happens
+
+
+def test_a_context_that_cannot_be_placed_leaves_the_current_task_alone() -> None:
+    b = populated()
+    with pytest.raises(InputError, match="must be bytes"):
+        b.run("r0 = 0; exit", task=20, ctx={"a": 1})
+
+    assert b.run("call bpf_current_pid; exit") == 10
 
 
 # ---- loading ------------------------------------------------------------------------------------
