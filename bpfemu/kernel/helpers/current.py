@@ -43,6 +43,8 @@ def bpf_get_current_uid_gid(*, tasks: Tasks) -> u64:
 @helper(16)
 def bpf_get_current_comm(buf: Ptr[void], size_of_buf: u32, *, memory: Memory, tasks: Tasks) -> s64:
     """The task's name, cut to leave room for a NUL, the rest of the buffer zeroed."""
+    if size_of_buf > memory.size:
+        raise memory.trap(int(buf), size_of_buf, "write")
     if size_of_buf:
         comm: bytes = tasks.current.comm.string_(16)
         name = comm[: size_of_buf - 1]

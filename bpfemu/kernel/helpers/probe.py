@@ -75,8 +75,13 @@ def _string_user(probe_read: ProbeRead, addr: int, size: int) -> bytes | int:
 
 def _store(found: bytes | int, dst: Ptr[void], size: int, memory: Memory) -> int:
     """Write what was read, zeros where nothing was; the errno or 0."""
-    memory.store_bytes(int(dst), bytes(size) if isinstance(found, int) else found)
-    return found if isinstance(found, int) else 0
+    if not isinstance(found, int):
+        memory.store_bytes(int(dst), found)
+        return 0
+    if size > memory.size:
+        raise memory.trap(int(dst), size, "write")
+    memory.store_bytes(int(dst), bytes(size))
+    return found
 
 
 def _store_string(found: bytes | int, dst: Ptr[void], size: int, memory: Memory) -> s64:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bpfemu.machine.stop import FaultKind, Trap
 from bpfemu.proto.types import Ptr
 from tests.kernel.helpers.env import HelperBench
 
@@ -63,6 +64,13 @@ def test_the_name_is_cut_and_the_rest_zeroed(size: int, name: bytes) -> None:
 
     assert bench.call(COMM, buffer, size) == 0
     assert bench.memory.read(buffer, 64) == name.ljust(64, b"\xee")
+
+
+def test_a_size_that_no_buffer_has_is_a_fault() -> None:
+    bench = with_task()
+    with pytest.raises(Trap) as caught:
+        bench.call(COMM, bench.put(bytes(8)), 0xFFFF_FFFF)
+    assert caught.value.fault.kind is FaultKind.OUT_OF_BOUNDS
 
 
 def test_the_task_is_a_number_or_a_pointer() -> None:

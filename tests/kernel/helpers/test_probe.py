@@ -181,6 +181,17 @@ def test_the_buffer_must_be_the_programs() -> None:
     assert caught.value.fault.kind is FaultKind.OUT_OF_BOUNDS
 
 
+@pytest.mark.parametrize("helper", [READ, READ_STR, READ_USER, READ_KERNEL, USER_STR, KERNEL_STR])
+def test_a_size_that_no_buffer_has_is_a_fault_and_costs_nothing(helper: str) -> None:
+    bench = HelperBench(user=b"x")
+    buffer = bench.put(bytes(8))
+
+    with pytest.raises(Trap) as caught:
+        bench.call(helper, buffer, 0xFFFF_FFFF, NON_CANONICAL)
+    assert caught.value.fault.kind is FaultKind.OUT_OF_BOUNDS
+    assert caught.value.fault.region == "0 bytes behind the 8-byte memory 'test'"
+
+
 def test_another_tasks_memory_is_read_through_that_task() -> None:
     bench = HelperBench(user=b"mine")
     task = bench.put(bytes(8))
