@@ -40,7 +40,9 @@ class Options:
 
     ``kernel`` names a profile, ``btf`` a file with the kernel's BTF (None: our own), ``seed``
     decides time, randomness and addresses, ``kfuncs`` are packages with further definitions,
-    ``budget`` bounds one run (instructions).
+    ``budget`` bounds one run (instructions).  ``stale_units`` lets programs read what
+    ``bpf_mem_free`` gave back, as a real kernel does, instead of faulting; ``r0_garbage`` fills the
+    upper half of r0 after a 32-bit kfunc from the seed instead of with x86-64's zeros.
     """
 
     kernel: str = DEFAULT_PROFILE
@@ -52,6 +54,8 @@ class Options:
     kfuncs: tuple[str, ...] = ()
     kconfig: Mapping[str, object] = field(default_factory=dict)
     budget: int = 1 << 32
+    stale_units: bool = False
+    r0_garbage: bool = False
     arena_size: int = ARENA_SIZE
 
 
@@ -148,6 +152,8 @@ class Session:
             seed=self.options.seed,
             world=self.options.world,
             budget=self.options.budget,
+            stale_units=self.options.stale_units,
+            r0_garbage=self.options.r0_garbage,
         )
         self.kernel = Kernel(
             self.catalog,
