@@ -503,3 +503,106 @@ def test_every_function_has_its_own_depth() -> None:
     found = image("call sub; r0 = 0; exit", subs={"sub": "*(u64 *)(r10 - 64) = 0; exit"})
     assert [(sub.name, sub.stack_depth) for sub in found.subprogs] == [("main", 0), ("sub", 64)]
     assert kinds_of(found) == ["STACK"]
+
+
+# ---- corners -----------------------------------------------------------------------------------
+
+
+def test_a_number_plus_a_pointer_is_the_pointer() -> None:
+    text = "r2 = -8; r2 += r10; *(u64 *)(r2 + 0) = 0; r0 = 0; exit"
+    assert kinds(text) == ["STACK"]
+
+
+def test_a_number_minus_a_pointer_is_a_number() -> None:
+    assert kinds("r2 = 8; r2 -= r10; r0 = *(u8 *)(r2 + 0); exit") == ["UNKNOWN"]
+
+
+def test_pointers_moved_too_far_keep_their_kind_but_not_their_place() -> None:
+    far = f"{TASK} r2 = 0x40000000; r1 += r2; r1 = *(u64 *)(r1 + 16); r0 = *(u8 *)(r1 + 0); exit"
+    assert kinds(far)[1:] == ["BTF", "UNKNOWN"]
+
+
+def test_an_unknown_pointer_moved_is_still_unknown() -> None:
+    text = merged(STACK, VALUE).replace("both:", "both: r6 += r6;")
+    assert kinds(text, data={".data": bytes(8)})[-1] == "UNKNOWN"
+
+
+def test_a_context_moved_by_a_variable_yields_numbers() -> None:
+    text = "r2 = *(u64 *)(r1 + 0); r1 += r2; r1 = *(u64 *)(r1 + 8); r0 = *(u8 *)(r1 + 0); exit"
+    assert kinds(text) == ["CTX", "CTX", "UNKNOWN"]
+
+
+def test_a_context_read_in_bytes_yields_numbers() -> None:
+    text = "r2 = *(u16 *)(r1 + 8); r0 = *(u8 *)(r2 + 0); exit"
+    assert kinds(text) == ["CTX", "UNKNOWN"]
+
+
+def test_a_lookup_in_an_unknown_map_yields_a_map_value() -> None:
+    other = MapDef("other", 1, 4, 8, 8, offset=32)
+    text = """
+        r7 = r1; call bpf_ktime_get_ns; r1 = &hash ll; if r0 == 1 goto one; r1 = &other ll
+        one: r2 = r10; r2 += -4; call bpf_map_lookup_elem; r0 = *(u64 *)(r0 + 0); exit
+    """
+    assert kinds(text, maps=[HASH, other]) == ["MAP_VALUE"]
+
+
+def test_a_callback_that_is_no_function_is_left_alone() -> None:
+    assert kinds("r1 = 5; call bpf_call_me; r0 = *(u8 *)(r10 - 1); exit") == ["STACK"]
+
+
+def test_a_callee_that_returns_its_callers_stack_returns_a_stack_pointer() -> None:
+    text = "r1 = r10; r1 += -8; call same; *(u64 *)(r0 + 0) = 0; r0 = 0; exit"
+    assert kinds(text, subs={"same": "r0 = r1; exit"}) == ["STACK"]
+
+
+def test_a_callee_that_returns_its_own_stack_returns_nothing_known() -> None:
+    text = "call own; *(u64 *)(r0 + 0) = 0; r0 = 0; exit"
+    assert kinds(text, subs={"own": "r0 = r10; r0 += -8; exit"}) == ["UNKNOWN"]
+
+
+def test_a_callee_that_ends_the_read_section_ends_it_for_its_caller() -> None:
+    text = """
+        r6 = *(u64 *)(r1 + 0); call bpf_rcu_read_lock; r7 = *(u64 *)(r6 + 16); call unlock
+        r0 = *(u32 *)(r7 + 0); r1 = *(u64 *)(r6 + 16); r0 = *(u32 *)(r1 + 0); exit
+    """
+    subs = {"unlock": "call bpf_rcu_read_unlock; r0 = 0; exit"}
+    found = kinds(text, section="lsm.s/task_alloc", subs=subs)
+    assert found == ["CTX", "BTF", "PROBE", "BTF", "PROBE"]
+
+
+def test_a_read_section_that_only_one_way_enters_is_none() -> None:
+    text = """
+        r6 = *(u64 *)(r1 + 0); call bpf_ktime_get_ns; if r0 == 0 goto both; call bpf_rcu_read_lock
+        both: r1 = *(u64 *)(r6 + 16); r0 = *(u32 *)(r1 + 0); exit
+    """
+    assert kinds(text, section="lsm.s/task_alloc") == ["CTX", "BTF", "PROBE"]
+
+
+def test_writes_somewhere_in_a_callers_frame_reach_the_frames_above() -> None:
+    spilled = "*(u64 *)(r10 - 8) = 7; r1 = r10; r1 += -16; call middle; r1 = *(u64 *)(r10 - 8)"
+    text = f"{spilled}; if r1 == 7 goto out; r0 = *(u8 *)(r10 - 1); out: r0 = 0; exit"
+    subs = {
+        "middle": "call somewhere; exit",
+        "somewhere": "r2 = *(u32 *)(r10 - 4); r1 += r2; *(u8 *)(r1 + 0) = 0; r0 = 0; exit",
+    }
+    # the byte load is alive: the constant may have been overwritten
+    assert kinds(text, subs=subs) == ["STACK", "STACK", "STACK", "STACK", "STACK"]
+
+
+def test_a_spill_that_two_ways_filled_alike_keeps_what_is_common() -> None:
+    text = f"""
+        {TASK} r6 = r1; *(u64 *)(r10 - 8) = r1; call bpf_ktime_get_ns; if r0 == 0 goto both
+        call bpf_plain_task; *(u64 *)(r10 - 8) = r0; *(u64 *)(r10 - 16) = r6
+        both: r1 = *(u64 *)(r10 - 8); r0 = *(u32 *)(r1 + 0)
+        r1 = *(u64 *)(r10 - 16); r0 = *(u32 *)(r1 + 0); exit
+    """
+    assert kinds(text)[-4:] == ["STACK", "PROBE", "STACK", "UNKNOWN"]
+
+
+def test_arena_casts_make_arena_pointers() -> None:
+    text = "r2 = 5; r2 = addr_space_cast(r2, 0, 1); r0 = *(u8 *)(r2 + 0); exit"
+    assert kinds(text) == ["ARENA"]
+
+
+def test_a_read_only_frame_pointer_stays_where_it_is() -> None:
+    assert kinds("r10 = 0; *(u64 *)(r10 - 8) = 1; r0 = 0; exit") == ["STACK"]
