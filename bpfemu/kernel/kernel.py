@@ -265,6 +265,7 @@ class Kernel:
             allocator: BpfMemAlloc = self.services["mem_alloc"]
             run.stats_before = allocator.snapshot()
             run.serial_before = allocator.units.serial
+        self.memory.clobbered.clear()
         self._runs.append(run)
         self.cpus.switch(cpu.id)
         self._enter(run)
