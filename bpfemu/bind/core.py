@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from errno import E2BIG, EINVAL, ERANGE
 from typing import Final
 
+from bpfemu.bind.candidates import Candidates
 from bpfemu.bind.core_spec import (
     ENUM_KINDS,
     FIELD_KINDS,
@@ -18,14 +19,13 @@ from bpfemu.bind.core_spec import (
 from bpfemu.bind.link import Linked
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
-from bpfemu.btf.compat import candidates
 from bpfemu.errors import BindError, InputError
 from bpfemu.isa.insn import Alu, Atomic, Call, Imm, Insn, Load, LoadImm64, Store
 from bpfemu.isa.ops import AluOp, Pseudo
 from bpfemu.object import CoreRelo
 from bpfemu.record import dataclass, replace
 
-__all__ = ["POISON_IMM", "relocate_core"]
+__all__ = ["POISON_IMM", "CoreResult", "explain_core", "relocate_core"]
 
 POISON_IMM: Final = 195896080
 """The helper number that a poisoned instruction calls: 0xbad2310."""
@@ -75,7 +75,7 @@ def relocate_core(
     poisoned: dict[int, str] = {}
     if not linked.core_relos or local is None:
         return poisoned
-    pool = _Candidates(local, kernel, modules)
+    pool = Candidates(local, kernel, modules)
     for relo in linked.core_relos:
         try:
             _relocate(linked, local, pool, relo, poisoned)
@@ -92,46 +92,55 @@ def relocate_core(
     return poisoned
 
 
-class _Candidates:
-    """The kernel's types of a name; the list of a local type shrinks to those that matched."""
+@dataclass(frozen=True, slots=True)
+class CoreResult:
+    """What became of one relocation."""
 
-    def __init__(self, local: Btf, kernel: Btf, modules: Mapping[str, Btf]) -> None:
-        self._local = local
-        self._btfs = (kernel, *modules.values())
-        self._lists: dict[int, list[tuple[Btf, int]]] = {}
+    relo: CoreRelo
+    local: str  # the program's side in words
+    target: str = ""  # the kernel's side; empty where nothing matched
+    value: int | None = None  # what the instruction gets; None: it does not
+    poison: str = ""  # why the instruction may not be reached
+    error: str = ""  # why the program cannot be loaded at all
 
-    def of(self, type_id: int) -> list[tuple[Btf, int]]:
-        found = self._lists.get(type_id)
-        if found is None:
-            found = self._lists[type_id] = self._search(type_id)
-        return found
 
-    def keep(self, type_id: int, matched: list[tuple[Btf, int]]) -> None:
-        """Remember which candidates matched, as libbpf does."""
-        self._lists[type_id] = matched
+def explain_core(
+    linked: Linked, local: Btf | None, kernel: Btf, modules: Mapping[str, Btf]
+) -> tuple[list[CoreResult], dict[int, str]]:
+    """Do as ``relocate_core``, go on behind errors, and tell what became of each relocation."""
+    poisoned: dict[int, str] = {}
+    results: list[CoreResult] = []
+    if local is None:
+        return results, poisoned
+    pool = Candidates(local, kernel, modules)
+    for relo in linked.core_relos:
+        error = ""
+        try:
+            _relocate(linked, local, pool, relo, poisoned)
+        except InputError as problem:
+            error = str(problem)
+        results.append(_explain(local, pool, relo, poisoned.get(relo.slot, ""), error))
+    return results, poisoned
 
-    def _search(self, type_id: int) -> list[tuple[Btf, int]]:
-        found = self._local.type(type_id)
-        name = getattr(found, "name", "")
-        if not name:
-            raise InputError(f"target candidate search failed for [{type_id}]", errno=EINVAL)
-        kinds: tuple[type[k.Type], ...] = (type(found),)
-        if isinstance(found, k.Enum | k.Enum64):
-            kinds = (k.Enum, k.Enum64)
-        for btf in self._btfs[:1]:
-            ids = candidates(btf, name, *kinds)
-            if ids:
-                return [(btf, id) for id in ids]
-        return [
-            (btf, id)
-            for btf in self._btfs[1:]
-            for id in candidates(btf, name, *kinds)
-            if id >= btf.start_id
-        ]
+
+def _explain(local: Btf, pool: Candidates, relo: CoreRelo, poison: str, error: str) -> CoreResult:
+    try:
+        spec = parse_spec(local, relo.type_id, relo.access, relo.kind)
+    except InputError:
+        return CoreResult(relo, f"[{relo.type_id}] + {relo.access}", error=error)
+    text = spec_text(spec)
+    if relo.kind == LOCAL_TYPE_ID:
+        return CoreResult(relo, text, text, relo.type_id, error=error)
+    if error:
+        return CoreResult(relo, text, error=error)
+    matches = (match_spec(spec, btf, id) for btf, id in pool.of(spec.root))
+    target = next((found for found in matches if found is not None), None)
+    value = None if poison else _result(spec, target).new
+    return CoreResult(relo, text, spec_text(target) if target else "", value, poison)
 
 
 def _relocate(
-    linked: Linked, local: Btf, pool: _Candidates, relo: CoreRelo, poisoned: dict[int, str]
+    linked: Linked, local: Btf, pool: Candidates, relo: CoreRelo, poisoned: dict[int, str]
 ) -> None:
     spec = parse_spec(local, relo.type_id, relo.access, relo.kind)
     if relo.kind == LOCAL_TYPE_ID:
@@ -151,7 +160,7 @@ def _relocate(
         linked.code[relo.slot] = patched
 
 
-def _decide(spec: Spec, pool: _Candidates) -> _Result:
+def _decide(spec: Spec, pool: Candidates) -> _Result:
     """Ask every candidate; they must agree."""
     chosen: _Result | None = None
     where = 0

@@ -30,7 +30,7 @@ from bpfemu.machine.machine import code_address
 from bpfemu.object import BpfObject, FuncDef
 from bpfemu.record import dataclass
 
-__all__ = ["autoloaded", "bind_program"]
+__all__ = ["autoloaded", "bind_program", "reached_slots"]
 
 
 def autoloaded(obj: BpfObject) -> tuple[str, ...]:
@@ -59,6 +59,29 @@ def bind_program(obj: BpfObject, name: str, options: BindOptions) -> ProgramImag
     return _image(
         _Bound(obj, function, section, attach, program, linked, layout, found, facts), options
     )
+
+
+def reached_slots(
+    obj: BpfObject, linked: Linked, poisoned: dict[int, str], options: BindOptions
+) -> bytearray:
+    """The passes behind CO-RE as far as they say what control can reach: a flag per slot.
+
+    A target that this kernel lacks is left out: it says nothing about the code.
+    """
+    function = linked.parts[0].function
+    section = _section(function)
+    try:
+        attach = find_attach(linked.name, section, options)
+    except BindError:
+        attach = Attach()
+    gpl = obj.license in GPL_LICENSES
+    program = Program(linked.name, section.prog_type, section.definition.sleepable, gpl)
+    layout = lay_out(obj, options, kconfig_data(obj, options))
+    found = relocate(obj, linked, layout, Externs(obj, options))
+    poison(poisoned, found)
+    check_shape(linked)
+    find_targets(linked.code, program, options, found)
+    return find_kinds(_input(linked, found, layout, options, program, attach)).reached
 
 
 @dataclass(frozen=True, slots=True)
