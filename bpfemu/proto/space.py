@@ -30,12 +30,17 @@ class Space:
         self.memory = memory
         self.layouts = layouts
         self._members: dict[tuple[int, str], tuple[CType | None, Field]] = {}
+        self._targets: dict[Any, CType] = {}  # one object a type: members go by identity
 
     def pointer(self, addr: int, target: Any) -> Ptr[Any]:
         """A pointer to ``target``: a CType, an annotation, or a struct's name."""
-        if not isinstance(target, IntType | PtrType | ArrayType | StructType | VoidType):
-            target = StructType(target) if isinstance(target, str) else ctype_of(target)
-        return Ptr(addr, target, self)
+        if isinstance(target, IntType | PtrType | ArrayType | StructType | VoidType):
+            return Ptr(addr, target, self)
+        ctype = self._targets.get(target)
+        if ctype is None:
+            ctype = StructType(target) if isinstance(target, str) else ctype_of(target)
+            self._targets[target] = ctype
+        return Ptr(addr, ctype, self)
 
     def layout(self, pointer: Ptr[Any]) -> Layout:
         """The layout of the struct that a pointer points to."""
