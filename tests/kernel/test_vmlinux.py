@@ -317,16 +317,31 @@ def test_with_further_kfuncs_the_btf_is_built():
     assert btf.find("bpf_of_a_user", k.Func)
     assert btf.find("bpf_iter_num_new", k.Func)
     assert btf.find("task_struct", k.Struct)
-    assert not os.path.exists(file_of(more, NEWEST))
+    assert file_of(more, NEWEST) is None
+
+
+def test_an_edited_struct_has_no_file_yet_so_the_btf_is_built(monkeypatch, tmp_path):
+    (tmp_path / "uapi").mkdir()
+    (tmp_path / "edited.py").write_text("class task_struct(Struct): ...")
+    monkeypatch.setattr(vmlinux, "_WORLD", str(tmp_path))
+    vmlinux._source_sum.cache_clear()
+    try:
+        path = file_of(catalog(), NEWEST)
+        assert path is not None
+        assert not os.path.exists(path)
+        built = vmlinux_btf.__wrapped__(catalog(), NEWEST)
+        assert built.raw == vmlinux_btf(catalog(), NEWEST).raw
+    finally:
+        vmlinux._source_sum.cache_clear()
 
 
 def test_where_sources_are_not_files_the_btf_is_built(monkeypatch):
     monkeypatch.setattr(vmlinux, "_WORLD", "/nowhere")
-    vmlinux._world_sum.cache_clear()
+    vmlinux._source_sum.cache_clear()
     try:
-        assert not os.path.exists(file_of(catalog(), NEWEST))
+        assert file_of(catalog(), NEWEST) is None
     finally:
-        vmlinux._world_sum.cache_clear()
+        vmlinux._source_sum.cache_clear()
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
