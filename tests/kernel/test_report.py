@@ -92,6 +92,20 @@ def test_a_run_that_faults_brings_its_report() -> None:
     assert "in        prog+1 (x.bpf.c:2: line 1;)" in outcome.report
 
 
+def test_a_run_that_faults_brings_its_last_instructions() -> None:
+    outcome = bench().run("r1 = 0; goto +1; r1 = 1; r0 = *(u64 *)(r1 +0); exit")
+
+    assert outcome.trail == (
+        "   0: (b7) r1 = 0",
+        "   1: (05) goto pc+1",
+        "   3: (79) r0 = *(u64 *)(r1 +0)",
+    )
+
+
+def test_a_run_that_ends_by_itself_brings_none() -> None:
+    assert bench().run("r0 = 0; exit").trail == ()
+
+
 def test_an_image_without_subprograms_or_lines_is_shown_all_the_same() -> None:
     bare = replace(image(), subprogs=(), lines=())
 
