@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bpfemu.btf import Btf
@@ -36,6 +38,15 @@ WORLD = World(
     ),
     current=7,
 )
+
+
+LIVE = Path("/sys/kernel/btf/vmlinux")
+
+
+@cache
+def live_btf() -> Btf:
+    """The types of the kernel that these tests run on."""
+    return Btf.open(LIVE)
 
 
 def catalog() -> Catalog:

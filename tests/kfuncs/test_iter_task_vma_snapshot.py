@@ -10,16 +10,31 @@ from bpfemu.machine.memory import READ
 from bpfemu.proto.profile import find_profile
 from bpfemu.record import replace
 from bpfemu.world.spec import VmaSpec
-from kfuncs.iter_task_vma_snapshot import _Data
-from tests.kfuncs.conftest import VMAS, Lab
+from kfuncs.iter_task_vma_snapshot import _Data, _data_size
+from tests.kfuncs.conftest import LIVE, VMAS, Lab, live_btf
 from tests.kfuncs.test_iter_task_vma import Walk, resources
 
 STARTS = [vma.start for vma in VMAS]
 
 
-@pytest.fixture
-def lab():
-    return Lab("6.18.44")
+needs_live = pytest.mark.skipif(not LIVE.exists(), reason="this kernel shows no BTF")
+
+
+@pytest.fixture(params=["own", pytest.param("live", marks=needs_live)])
+def lab(request):
+    return Lab("6.18.44", live_btf() if request.param == "live" else None)
+
+
+@needs_live
+def test_with_a_vma_of_192_bytes_the_object_has_320_and_next_addr_stands_at_256():
+    lab = Lab("6.18.44", live_btf())
+    if lab.kernel.space.layouts.named("vm_area_struct").size != 192:
+        pytest.skip("another configuration")
+    walk = Walk(lab)
+    walk.new(addr=0x123000)
+
+    assert lab.kernel.memory.read_int(walk.it.data + 256, 8) == 0x123000
+    assert _data_size(lab.kernel.space, lab.kernel.config.profile) == 320
 
 
 def data_of(walk):
