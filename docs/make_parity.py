@@ -82,28 +82,30 @@ ITERATORS = (
     "dmabuf",
     "scx_dsq",
 )
+# Relocation → what it is used for, and the test that loads objects with it.
 RELOCATIONS = {
-    "R_BPF_64_64": "ldimm64 against maps, data, externs, functions",
-    "R_BPF_64_ABS64": "data",
-    "R_BPF_64_ABS32": "data",
-    "R_BPF_64_NODYLD32": ".BTF and .BTF.ext (ignored by loaders)",
-    "R_BPF_64_32": "calls",
+    "R_BPF_64_64": ("ldimm64: maps, data, externs, functions", "tests/bind/test_relocate.py"),
+    "R_BPF_64_ABS64": ("initial slots of maps", "tests/elf/test_maps.py"),
+    "R_BPF_64_ABS32": ("debug information, skipped", "tests/elf/test_objects.py"),
+    "R_BPF_64_NODYLD32": (".BTF and .BTF.ext, ignored by loaders", "tests/elf/test_objects.py"),
+    "R_BPF_64_32": ("calls", "tests/bind/test_link.py"),
 }
-CORE_KINDS = (
-    "byte_off",
-    "byte_sz",
-    "field_exists",
-    "signed",
-    "lshift_u64",
-    "rshift_u64",
-    "local_type_id",
-    "target_type_id",
-    "type_exists",
-    "type_size",
-    "enumval_exists",
-    "enumval_value",
-    "type_matches",
-)
+# CO-RE kind → what the tests of bind call it.
+CORE_KINDS = {
+    "byte_off": "BYTE_OFF",
+    "byte_sz": "BYTE_SIZE",
+    "field_exists": "FIELD_EXISTS",
+    "signed": "SIGNED",
+    "lshift_u64": "LSHIFT",
+    "rshift_u64": "RSHIFT",
+    "local_type_id": "LOCAL_ID",
+    "target_type_id": "TARGET_ID",
+    "type_exists": "TYPE_EXISTS",
+    "type_size": "TYPE_SIZE",
+    "enumval_exists": "ENUM_EXISTS",
+    "enumval_value": "ENUM_VALUE",
+    "type_matches": "TYPE_MATCHES",
+}
 OTHER_INSNS = {
     "byte swaps": "bswap",
     "64-bit immediate": "ll",
@@ -128,7 +130,8 @@ def texts() -> tuple[tuple[str, str], ...]:
 
 def proof(*words: str, prefer: str = "") -> str:
     """The test or program that names one of the words: below ``prefer`` first, then elsewhere."""
-    wanted = re.compile("|".join(f"{re.escape(word)}(?![A-Za-z0-9_])" for word in words))
+    ends = [(word, "(?![A-Za-z0-9_])" if word[-1].isalnum() else "") for word in words]
+    wanted = re.compile("|".join(re.escape(word) + end for word, end in ends))
     hits = [name for name, text in texts() if wanted.search(text)]
     hits = [name for name in hits if "/builders/" not in name and name != "tests/test_parity.py"]
     hits.sort(key=lambda name: (not name.startswith(prefer), not name.startswith("tests/"), name))
@@ -240,34 +243,29 @@ def map_types() -> list[str]:
 
 
 def prog_types() -> list[str]:
-    """Every program type."""
+    """Every program type; its test runs one."""
     from bpfemu.kernel.progs.types import PROG_TYPE_NAMES
     from bpfemu.session import make_catalog
 
     known = make_catalog().prog_types
+    tests = {name.rsplit("test_", 1)[-1]: name for name, _ in texts() if "kernel/progs" in name}
     rows = []
     for number, name in sorted(PROG_TYPE_NAMES.items()):
-        full = f"BPF_PROG_TYPE_{name.upper()}"
-        rows.append(
-            (
-                name,
-                number in known,
-                str(number),
-                proof(full, f'"{name}"', prefer="tests/kernel/progs/"),
-            )
-        )
-    return table("Program types", rows)
+        cls = known.get(number)
+        module = cls.__module__.rsplit(".", 1)[-1] if cls else ""
+        test = tests.get(f"{module}.py") or tests.get("skb.py", "") if cls else ""
+        rows.append((name, cls is not None, str(number), test))
+    return table("Program types", rows[1:])
 
 
 def relocations() -> list[str]:
     """ELF relocations and CO-RE kinds."""
-    rows = [
-        (name, True, note, proof(name, prefer="tests/elf/")) for name, note in RELOCATIONS.items()
+    rows = [(name, True, note, test) for name, (note, test) in RELOCATIONS.items()]
+    kinds = [
+        (name, True, "", proof(word, name, prefer="tests/bind/test_core"))
+        for name, word in CORE_KINDS.items()
     ]
-    out = table("ELF relocations", rows)
-    return out + table(
-        "CO-RE relocations", [(n, True, "", proof(n, prefer="tests/bind/")) for n in CORE_KINDS]
-    )
+    return table("ELF relocations", rows) + table("CO-RE relocations", kinds)
 
 
 SECTIONS: tuple[Callable[[], list[str]], ...] = (
