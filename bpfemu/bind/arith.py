@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bpfemu.bind.values import SCALAR, UNKNOWN, Kind, Value
+from bpfemu.bind.values import SCALAR, UNKNOWN, Kind, Value, few
 from bpfemu.isa.ops import AluOp, JmpOp
 
 __all__ = ["combine", "decide", "extend"]
@@ -64,13 +64,7 @@ def extend(imm: int) -> int:
 def combine(op: AluOp, width: int, dst: Value, src: Value) -> Value:
     """The result of ``dst op src``."""
     if dst.kind is Kind.SCALAR and src.kind is Kind.SCALAR:
-        compute = _ALU.get(op)
-        if op is AluOp.MOV and src.off is not None:
-            return Value(Kind.SCALAR, 0, src.off & _MASKS[width])
-        if compute is None or src.off is None or dst.off is None:
-            return SCALAR
-        mask = _MASKS[width]
-        return Value(Kind.SCALAR, 0, compute(dst.off & mask, src.off & mask, width) & mask)
+        return _compute(op, width, dst, src)
     if width != 64 or op not in (AluOp.ADD, AluOp.SUB):
         return SCALAR
     if dst.kind is Kind.SCALAR:
@@ -80,23 +74,33 @@ def combine(op: AluOp, width: int, dst: Value, src: Value) -> Value:
     return UNKNOWN if Kind.UNKNOWN in (dst.kind, src.kind) else SCALAR
 
 
+def _compute(op: AluOp, width: int, dst: Value, src: Value) -> Value:
+    """Arithmetic on constants, each with each."""
+    function = _ALU.get(op)
+    if function is None or dst.off is None or src.off is None:
+        return SCALAR
+    mask = _MASKS[width]
+    results = {function(a & mask, b & mask, width) & mask for a in dst.numbers for b in src.numbers}
+    return Value(Kind.SCALAR, 0, few(results))
+
+
 def _move(pointer: Value, by: Value, sign: int) -> Value:
     """A pointer a constant (or unknown) number of bytes further."""
-    off = None
-    if pointer.off is not None and by.off is not None:
-        off = pointer.off + sign * signed(by.off, 64)
-        if not -_OFFSET_LIMIT < off < _OFFSET_LIMIT:
-            off = None
-    return pointer if off == pointer.off else pointer._replace(off=off)
+    if pointer.off is None:
+        return pointer
+    moved = {at + sign * signed(step, 64) for at in pointer.numbers for step in by.numbers}
+    off = few(moved) if all(-_OFFSET_LIMIT < at < _OFFSET_LIMIT for at in moved) else None
+    if isinstance(off, tuple) and pointer.kind is not Kind.BTF:
+        off = None
+    return pointer._replace(off=off)
 
 
 def decide(op: JmpOp, width: int, dst: Value, src: Value) -> bool | None:
     """Is the branch taken?  None where both ways are possible."""
     if dst.kind is Kind.SCALAR and src.kind is Kind.SCALAR:
-        if dst.off is None or src.off is None:
-            return None
-        mask = _MASKS[width]
-        return _JUMPS[op](dst.off & mask, src.off & mask, width)
+        mask, test = _MASKS[width], _JUMPS[op]
+        answers = {test(a & mask, b & mask, width) for a in dst.numbers for b in src.numbers}
+        return answers.pop() if len(answers) == 1 else None
     null = src.kind is Kind.SCALAR and src.off == 0 and dst.kind in _NEVER_NULL
     if null and width == 64 and op in (JmpOp.JEQ, JmpOp.JNE):
         return op is JmpOp.JNE

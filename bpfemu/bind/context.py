@@ -60,7 +60,7 @@ def widened(prog_type: int, insn: Insn, kind: LoadKind, base: Value) -> Insn:
     narrow = _NARROW.get(prog_type)
     if narrow is None or kind is not LoadKind.CTX or not isinstance(insn, Load):
         return insn
-    if base.off is None or insn.size != 4 or base.off + insn.offset not in narrow:
+    if base.number is None or insn.size != 4 or base.number + insn.offset not in narrow:
         return insn
-    offset = WIDE_BASE + 2 * (base.off + insn.offset) - base.off
+    offset = WIDE_BASE + 2 * (base.number + insn.offset) - base.number
     return Load(8, False, insn.dst, insn.base, offset)

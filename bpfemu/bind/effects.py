@@ -41,8 +41,8 @@ class Effects:
             self._facts.mixed.add(slot)
         elif value.kind is Kind.CTX:
             self._facts.contexts[slot] = value
-        elif value.kind is Kind.STACK and value.ref == OWN and value.off is not None:
-            function.depth = max(function.depth, -(value.off + offset))
+        elif value.kind is Kind.STACK and value.ref == OWN and value.number is not None:
+            function.depth = max(function.depth, -(value.number + offset))
         return value
 
     def loaded(
@@ -64,15 +64,17 @@ class Effects:
         if kind is Kind.MAP_VALUE:
             return self._frozen(base, offset, size, signed)
         if kind is Kind.CTX:
-            return self._given.context.load(None if base.off is None else base.off + offset, size)
+            return self._given.context.load(
+                None if base.number is None else base.number + offset, size
+            )
         return UNKNOWN if kind is Kind.UNKNOWN and size == 8 else SCALAR
 
     def _stack_slot(
         self, function: Function, state: State, base: Value, offset: int, size: int
     ) -> Value:
-        if base.off is None or size != 8:
+        if base.number is None or size != 8:
             return SCALAR
-        at = base.off + offset
+        at = base.number + offset
         if base.ref == OWN:
             return state.stack.get(at, SCALAR)
         if base.ref in function.constant_kills or at in function.kills.get(base.ref, ()):
@@ -82,9 +84,9 @@ class Effects:
     def _frozen(self, base: Value, offset: int, size: int, signed: bool) -> Value:
         """Read-only globals are constants."""
         data = self._given.frozen.get(base.ref)
-        if data is None or base.off is None:
+        if data is None or base.number is None:
             return SCALAR
-        at = base.off + offset
+        at = base.number + offset
         if not 0 <= at <= len(data) - size:
             return SCALAR
         return constant(int.from_bytes(data[at : at + size], "little", signed=signed) & _U64)
@@ -105,7 +107,7 @@ class Effects:
             return
         if base.kind is not Kind.STACK:
             return
-        at = None if base.off is None else base.off + offset
+        at = None if base.number is None else base.number + offset
         if base.ref != OWN:
             slots = None if at is None or size is None else set(range(at - 7, at + min(size, 512)))
             frames = {base.ref} if base.ref > 0 else set(function.outer)

@@ -152,7 +152,7 @@ class Calls:
         return Value(Kind.BTF, id or -1, 0, trust)
 
     def _rdonly_cast(self, state: State) -> Value:
-        number, btf = state.regs[2].off, self._walker.btf
+        number, btf = state.regs[2].number, self._walker.btf
         if state.regs[2].kind is Kind.SCALAR and number and btf.has_id(number):
             id = btf.resolve(number)
             if isinstance(btf.type(id), k.Struct | k.Union):
@@ -189,7 +189,7 @@ class Calls:
         size = self._size(ctype.target) if isinstance(ctype, PtrType) else None
         if size is None and number < len(spec.params) and "size" in spec.params[number].name:
             length = state.regs[number + 1]
-            return length.off if length.kind is Kind.SCALAR else None
+            return length.number if length.kind is Kind.SCALAR else None
         return size
 
     def _size(self, ctype: CType) -> int | None:

@@ -84,8 +84,8 @@ class State:
             return
         self.regs[number] = value
         self.uninit &= ~(1 << number)
-        if value.kind is Kind.STACK and value.ref == OWN and value.off is not None:
-            function.depth = max(function.depth, -value.off)
+        if value.kind is Kind.STACK and value.ref == OWN and value.number is not None:
+            function.depth = max(function.depth, -value.number)
 
     def scratch(self) -> None:
         """r1 to r5 after a call."""

@@ -7,7 +7,7 @@ lets one instruction mix rise to UNKNOWN, those it refuses to MIXED.  Nothing ev
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from bpfemu.machine.memory import LoadKind
 
@@ -20,6 +20,7 @@ __all__ = [
     "Trust",
     "Value",
     "constant",
+    "few",
     "join",
     "load_kind",
 ]
@@ -56,20 +57,36 @@ class Trust(enum.Enum):
     PERCPU = "percpu"
 
 
+Offsets: TypeAlias = int | tuple[int, ...] | None
+
+
 class Value(NamedTuple):
     """``ref`` is a map's index, a BTF id, a frame, a slot; ``off`` a constant (bytes, or the
-    scalar's value), None where it varies."""
+    scalar's value), None where it varies.  Scalars and BTF pointers may have a few constants:
+    compilers like to choose between two offsets and then load once."""
 
     kind: Kind
     ref: int = 0
-    off: int | None = None
+    off: Offsets = None
     trust: Trust = Trust.NONE
+
+    @property
+    def number(self) -> int | None:
+        """The constant, if there is just one."""
+        return self.off if isinstance(self.off, int) else None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Every constant it may be; none when it varies."""
+        return (self.off,) if isinstance(self.off, int) else self.off or ()
 
 
 SCALAR: Final = Value(Kind.SCALAR)
 UNKNOWN: Final = Value(Kind.UNKNOWN)
 MEM: Final = Value(Kind.MEM)
 PROBED: Final = Value(Kind.PROBED)
+_FEW: Final = 4  # constants that are told apart
+_SETS: Final = (Kind.SCALAR, Kind.BTF)
 MANY: Final = -1
 """The ``ref`` of a value that may be one of several."""
 
@@ -114,11 +131,23 @@ def join(a: Value, b: Value) -> Value:
 
 def _join_same(a: Value, b: Value) -> Value:
     ref = a.ref if a.ref == b.ref else MANY
-    off = a.off if a.off == b.off and ref == a.ref else None
+    off = a.off
+    if ref != a.ref:
+        off = None
+    elif off != b.off:
+        varies = a.kind not in _SETS or a.off is None or b.off is None
+        off = None if varies else few({*a.numbers, *b.numbers})
     trust = a.trust
     if trust is not b.trust:
         trust = Trust.UNTRUSTED if Trust.UNTRUSTED in (trust, b.trust) else Trust.NONE
     return Value(a.kind, ref, off, trust)
+
+
+def few(numbers: set[int]) -> Offsets:
+    """One constant, a few, or None for too many."""
+    if len(numbers) == 1:
+        return next(iter(numbers))
+    return tuple(sorted(numbers)) if 0 < len(numbers) <= _FEW else None
 
 
 _LOAD_KINDS: Final = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Final, NamedTuple
 
-from bpfemu.bind.values import PROBED, SCALAR, Kind, Trust, Value
+from bpfemu.bind.values import PROBED, SCALAR, Kind, Trust, Value, join
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
 from bpfemu.errors import InputError
@@ -62,11 +63,15 @@ class Walker:
 
     def load(self, value: Value, offset: int, size: int, *, rcu: bool) -> Value:
         """``size`` bytes at ``offset`` behind a BTF pointer; ``rcu``: within a read section."""
-        if value.off is None or value.ref <= 0 or value.off + offset < 0:
+        if value.off is None or value.ref <= 0:
             return SCALAR
-        key = (value.ref, value.off + offset, size)
+        found = [self._load(value, at + offset, size, rcu) for at in value.numbers]
+        return reduce(join, found)
+
+    def _load(self, value: Value, at: int, size: int, rcu: bool) -> Value:
+        key = (value.ref, at, size)
         if key not in self._members:
-            self._members[key] = self._find(*key)
+            self._members[key] = self._find(*key) if at >= 0 else None
         found = self._members[key]
         if found is None:
             return SCALAR
