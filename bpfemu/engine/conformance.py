@@ -32,17 +32,28 @@ class CaseLike(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Names the case in verdicts."""
+
     @property
-    def code(self) -> Sequence[Insn]: ...
+    def code(self) -> Sequence[Insn]:
+        """The program."""
+
     @property
-    def mem(self) -> bytes: ...
+    def mem(self) -> bytes:
+        """What r1 points at."""
+
     @property
-    def result(self) -> int | None: ...
+    def result(self) -> int | None:
+        """r0 at the end, None when a fault is expected."""
+
     @property
-    def error(self) -> str | None: ...
+    def error(self) -> str | None:
+        """The expected fault's kind by name."""
+
     @property
-    def skb(self) -> bytes | None: ...
+    def skb(self) -> bytes | None:
+        """The packet, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ import pytest
 
 from bpfemu.engine.base import ENGINES, Engine, find_engine
 from bpfemu.engine.conformance import run_case, run_cases
-from bpfemu.engine.interp import InterpEngine
+from bpfemu.engine.interp import InterpCode, InterpEngine, InterpRun
+from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Alu, Exit, Imm, Insn, Reg
 from bpfemu.isa.ops import AluOp
+from bpfemu.machine.machine import Machine
 from tests.conformance.cases import Case, load_cases
 
 CASES = load_cases()
@@ -47,3 +49,28 @@ def test_an_unexpected_fault_is_said_with_its_detail() -> None:
     verdict = run_case(find_engine("interp"), case)
 
     assert verdict.why == "expected 0x0, got UNINITIALISED (R0 !read_ok)"
+
+
+class Forgetful(InterpEngine):
+    """Counts one instruction too many when it is stepped."""
+
+    def prepare(self, image: ProgramImage) -> InterpCode:
+        code = super().prepare(image)
+        start = code.start
+
+        def strange(machine: Machine, ctx: int | tuple[int, ...] = ()) -> InterpRun:
+            run = start(machine, ctx)
+            run.origin += 1
+            return run
+
+        code.start = strange  # type: ignore[method-assign]
+        code.run = lambda machine, ctx=(): start(machine, ctx).resume()  # type: ignore[method-assign]
+        return code
+
+
+def test_a_difference_between_fast_and_stepped_is_said() -> None:
+    verdict = run_case(Forgetful(), _case(7))
+
+    assert not verdict.passed
+    assert verdict.why.startswith("at full speed Stop(")
+    assert "insns=3" in verdict.why

@@ -208,6 +208,31 @@ def test_the_kernel_reads_and_writes_whatever_is_mapped(memory: Memory, state: i
     assert memory.read_int(region.addr + 8, 4, signed=True) == -2
 
 
+@pytest.mark.parametrize("at", [0, 1, 8])
+@pytest.mark.parametrize("state", [VALID, READ_ONLY, KERNEL, UNINIT])
+def test_the_kernel_reads_and_writes_words_of_any_alignment(
+    memory: Memory, state: int, at: int
+) -> None:
+    region = memory.allocate(24, RegionKind.OBJECT, "o", state=state)
+
+    memory.write_int(region.addr + at, 8, -(1 << 63) + 5)
+
+    assert memory.read_int(region.addr + at, 8) == (1 << 63) + 5
+    assert memory.read_int(region.addr + at, 8, signed=True) == -(1 << 63) + 5
+    assert memory.read(region.addr + at, 8) == b"\x05\0\0\0\0\0\0\x80"
+    assert memory.read_int(region.addr + (at ^ 8) % 16, 1) == 0
+
+
+@pytest.mark.parametrize("what", ["read_int", "write_int"])
+@pytest.mark.parametrize("addr", [BASE - 8, BASE + SIZE, BASE + 512])
+def test_the_kernel_faults_on_words_that_are_not_mapped(
+    memory: Memory, what: str, addr: int
+) -> None:
+    args = (8,) if what == "read_int" else (8, 1)
+
+    assert kind_of(memory, what, addr, *args) is FaultKind.OUT_OF_BOUNDS
+
+
 def test_what_the_kernel_writes_is_initialised(memory: Memory) -> None:
     region = memory.allocate(8, RegionKind.STACK, "s", state=UNINIT)
 

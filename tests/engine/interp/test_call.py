@@ -154,8 +154,13 @@ def test_a_call_through_anything_else_is_a_fault(way: str, addr: int) -> None:
 
 
 @every_way
-def test_a_call_through_a_register_that_nobody_wrote_is_a_fault(way: str) -> None:
-    assert fault_of(go(way, "callx r7; exit")).detail == "R7 !read_ok"
+@pytest.mark.parametrize("uninit", [None, ()])
+def test_a_call_through_a_register_that_nobody_wrote_is_a_fault(
+    way: str, uninit: tuple[int, ...] | None
+) -> None:
+    stop = finish(way, start(way, build("callx r7; exit", uninit=uninit), machine_for()))
+
+    assert fault_of(stop).detail == "R7 !read_ok"
 
 
 @every_way
@@ -225,6 +230,18 @@ def test_a_trap_in_the_gate_is_a_fault_of_the_call(way: str) -> None:
 
 
 @every_way
+def test_findings_before_a_trap_are_kept(way: str) -> None:
+    def read(machine: Machine, regs: list[int]) -> int:
+        machine.memory.load_bytes(regs[10] - 8, 8)
+        raise Trap(Fault(FaultKind.CONTEXT, "may sleep"))
+
+    stop = go(way, "r6 = 1; call 0; exit", b"", read)
+
+    assert fault_of(stop).kind is FaultKind.CONTEXT
+    assert [(found.kind, found.pc) for found in stop.findings] == [(FaultKind.UNINITIALISED, 1)]
+
+
+@every_way
 def test_other_exceptions_pass_through_and_leave_the_run_where_it_stood(way: str) -> None:
     def broken(machine: Machine, regs: list[int]) -> int:
         raise TypeError("the body's own")
@@ -247,6 +264,20 @@ def test_findings_of_a_call_are_noted_at_the_call(way: str) -> None:
 
     assert stop.r0 == 8
     assert [(found.kind, found.pc) for found in stop.findings] == [(FaultKind.UNINITIALISED, 2)]
+
+
+@every_way
+def test_findings_of_a_call_that_calls_back_are_noted_at_the_call(way: str) -> None:
+    def read(machine: Machine, regs: list[int]) -> Upcall:
+        top = regs[10]
+        yield 3, ()
+        machine.memory.load_bytes(top - 8, 8)
+        regs[0] = 4
+
+    stop = go(way, "r6 = 1; call 0; exit; cb: r0 = 0; exit", b"", read)
+
+    assert stop.r0 == 4
+    assert [(found.kind, found.pc) for found in stop.findings] == [(FaultKind.UNINITIALISED, 1)]
 
 
 @every_way
