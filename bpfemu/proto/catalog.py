@@ -97,6 +97,8 @@ class Catalog:
 
     def merged(self, other: Catalog) -> Catalog:
         """This catalog with another's definitions added; the other's win."""
+        self.complete()
+        other.complete()
         return Catalog(
             {**self.kfuncs, **other.kfuncs},
             {**self.helpers, **other.helpers},

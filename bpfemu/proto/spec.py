@@ -10,7 +10,7 @@ from bpfemu.errors import DeclarationError
 from bpfemu.proto.layout import CType, IntType, PtrType, StructType, VoidType, ctype_of
 from bpfemu.proto.marks import HelperMark, KfuncMark
 from bpfemu.proto.services import SERVICES
-from bpfemu.proto.types import Callback, MapPtr, Ptr
+from bpfemu.proto.types import Callback, MapPtr
 from bpfemu.record import dataclass
 
 __all__ = ["HelperSpec", "KfuncSpec", "Param", "read_helper", "read_kfunc"]
@@ -139,29 +139,43 @@ def _signature(
     for param in (*names, "return"):
         if param not in notes:
             raise DeclarationError(name, f"{param} has no type")
-    params = tuple(_param(name, param, notes[param], scope) for param in names)
-    return params, _returns(notes["return"], scope), tuple(services)
+    params = tuple(_param(name, param, _note(name, param, scope, notes)) for param in names)
+    return params, _returns(name, _note(name, "return", scope, notes)), tuple(services)
 
 
-def _returns(note: Any, scope: dict[str, Any]) -> CType | None:
-    if isinstance(note, str):
-        note = eval(note, scope)  # our own modules' annotations only
+def _note(function: str, param: str, scope: dict[str, Any], notes: dict[str, Any]) -> Any:
+    """What an annotation stands for where the function was written."""
+    note = notes[param]
+    if not isinstance(note, str):
+        return note
+    try:
+        return eval(note, scope)  # our own modules' annotations only
+    except Exception as error:
+        raise DeclarationError(function, f"{param}: {note!r} is not a type: {error}") from None
+
+
+def _ctype(function: str, param: str, note: Any) -> CType:
+    try:
+        return ctype_of(note)
+    except DeclarationError as error:
+        raise DeclarationError(function, f"{param}: {error.name} {error.rule}") from None
+
+
+def _returns(function: str, note: Any) -> CType | None:
     if getattr(get_origin(note), "__name__", "") == "Generator":
         note = note.__args__[2]  # what a body that calls back returns
-    ctype = None if note is None or note is type(None) else ctype_of(note, scope)
+    ctype = None if note is None or note is type(None) else _ctype(function, "return", note)
     return None if isinstance(ctype, VoidType) else ctype
 
 
-def _param(function: str, name: str, note: Any, scope: dict[str, Any]) -> Param:
-    if isinstance(note, str):
-        note = eval(note, scope)  # our own modules' annotations only
+def _param(function: str, name: str, note: Any) -> Param:
     suffix = next((s for s in SUFFIXES if name.endswith(s) and len(name) > len(s)), "")
     if note is MapPtr:
         return Param(name, PtrType(StructType("bpf_map")), "map", suffix)
     if note is Callback:
         return Param(name, PtrType(VoidType()), "callback", suffix)
-    ctype = ctype_of(note, scope)
-    if get_origin(note) is Ptr or isinstance(ctype, PtrType):
+    ctype = _ctype(function, name, note)
+    if isinstance(ctype, PtrType):
         return Param(name, ctype, "ptr", suffix)
     if not isinstance(ctype, IntType):
         raise DeclarationError(function, f"{name}: {ctype} cannot be passed in a register")

@@ -121,3 +121,17 @@ def test_packages_that_cannot_be_read_are_discovered(
 
     assert catalog.source_sum is None and "bpf_answer" in catalog.kfuncs
     assert catalog.complete() is catalog
+
+
+def test_a_scan_gives_up_on_folders_that_cannot_be_listed(
+    package,  # type: ignore[no-untyped-def]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = package(GOOD)
+
+    def refuse(folder: str) -> list[str]:
+        raise NotADirectoryError(folder)  # what a package inside a zip archive gives
+
+    monkeypatch.setattr("bpfemu.proto.scan.os.listdir", refuse)
+
+    assert scan(name) is None
