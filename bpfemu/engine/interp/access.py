@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from bpfemu.engine.interp.mem import FORGIVING
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Atomic, Load, Slot, Store
 from bpfemu.isa.ops import AtomicOp
@@ -15,7 +14,10 @@ from bpfemu.machine.memory import READ, U64, WRITE, LoadKind, Memory
 from bpfemu.machine.stop import Fault, FaultKind, Finding, Trap
 from bpfemu.record import dataclass, field
 
-__all__ = ["USER_END", "VSYSCALL", "Access", "unreadable"]
+__all__ = ["FORGIVING", "USER_END", "VSYSCALL", "Access", "unreadable"]
+
+FORGIVING: Final = frozenset({LoadKind.PROBE, LoadKind.ARENA})
+"""Accesses of these kinds go on where others fault."""
 
 USER_END: Final = 0x7FFF_FFFF_F000 + 0x1000
 """x86-64: a probing load up to here (TASK_SIZE_MAX and a page) reads zero without an access."""

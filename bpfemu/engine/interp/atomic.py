@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bpfemu.engine.interp.mem import Place, place_source, state_word
 from bpfemu.isa.insn import Atomic
 from bpfemu.isa.ops import AtomicOp
 from bpfemu.machine.memory import VALID
+
+if TYPE_CHECKING:
+    from bpfemu.engine.interp.mem import Place
 
 __all__ = ["NEW", "OLD", "atomic_function", "atomic_source", "old_goes_to"]
 
@@ -67,6 +69,8 @@ def atomic_source(insn: Atomic, slot: int, place: Place) -> str:
 
     ``atomic`` checks what is not plainly allowed: it raises, or the access can go ahead.
     """
+    from bpfemu.engine.interp.mem import place_source, state_word
+
     size, shift, mask = insn.size, _SHIFT[insn.size], hex((1 << 8 * insn.size) - 1)
     s, r0 = f"r{insn.reg.n}", "r0"
     if size < 8:

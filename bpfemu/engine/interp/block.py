@@ -1,15 +1,36 @@
-"""A compiled function: its Python code, how it counts, and the way back from code to slots."""
+"""What functions are: which instructions they hold, how they count, the way back to slots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from bpfemu.isa.insn import Slot
+from bpfemu.isa.insn import (
+    AddrSpaceCast,
+    Alu,
+    Atomic,
+    Insn,
+    Jump,
+    Load,
+    LoadImm64,
+    Slot,
+    Store,
+    Swap,
+)
 from bpfemu.record import dataclass
 
-__all__ = ["Block", "Loop", "Node", "way_to"]
+__all__ = ["PATH_LIMIT", "STRAIGHT", "Block", "Loop", "Node", "is_straight", "way_to"]
+
+PATH_LIMIT: Final = 200  # instructions on one way through a function
+
+STRAIGHT: Final = (Alu, Swap, Load, Store, Atomic, LoadImm64, AddrSpaceCast, Jump)
+"""What can stand inside a function.  Calls, exits and their like are the run's matter."""
+
+
+def is_straight(insn: Insn) -> bool:
+    """Can it stand inside a function?"""
+    return isinstance(insn, STRAIGHT)
 
 
 class Node(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
 from bpfemu.engine.interp.access import unreadable
-from bpfemu.engine.interp.source import STRAIGHT
+from bpfemu.engine.interp.block import STRAIGHT
 from bpfemu.isa.insn import (
     Call,
     CallReg,

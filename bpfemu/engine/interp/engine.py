@@ -7,10 +7,8 @@ from types import CodeType
 from typing import Any, Final
 
 from bpfemu.engine.interp.access import Access
-from bpfemu.engine.interp.block import Block
-from bpfemu.engine.interp.mem import Place
+from bpfemu.engine.interp.block import Block, is_straight
 from bpfemu.engine.interp.run import InterpRun
-from bpfemu.engine.interp.source import Facts, is_straight, make_block
 from bpfemu.errors import InputError, InternalError
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Insn, Jump, MayGoto, Slot
@@ -47,8 +45,6 @@ class InterpCode:
         self.image = image
         self._eager = eager
         self.origins: dict[CodeType, Block] = {}
-        reach = 1 << max(0, image.arena_size - 1).bit_length()
-        self._place = Place(image.arena_base, reach)
         self._heads = loop_heads(image.code)
         self._entries = _entries(image, self._heads)
         self._blocks: dict[tuple[Slot, frozenset[Slot]], Block] = {}
@@ -80,11 +76,19 @@ class InterpCode:
         key = head, cuts
         block = self._blocks.get(key)
         if block is None:
-            image = self.image
-            facts = Facts(image.code, image.loads, image.uninit, self._heads, self._place, cuts)
-            block = self._blocks[key] = make_block(facts, head)
+            block = self._blocks[key] = self._make(head, cuts)
             self.origins[block.code] = block
         return block
+
+    def _make(self, head: Slot, cuts: frozenset[Slot]) -> Block:
+        # Imported late: most programs end before anything is worth compiling.
+        from bpfemu.engine.interp.mem import Place
+        from bpfemu.engine.interp.source import Facts, make_block
+
+        image = self.image
+        place = Place(image.arena_base, 1 << max(0, image.arena_size - 1).bit_length())
+        facts = Facts(image.code, image.loads, image.uninit, self._heads, place, cuts)
+        return make_block(facts, head)
 
     def known(self, head: Slot, cuts: frozenset[Slot] = _NOTHING) -> Block | None:
         """The function at ``head`` if there is one, or if enough runs have come by."""

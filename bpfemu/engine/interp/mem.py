@@ -26,7 +26,6 @@ from bpfemu.machine.memory import ITER, READ_ONLY, UNINIT, VALID, LoadKind
 from bpfemu.record import dataclass
 
 __all__ = [
-    "FORGIVING",
     "LOAD_STATES",
     "Place",
     "load_source",
@@ -50,9 +49,6 @@ LOAD_STATES: Final[dict[LoadKind, tuple[int, ...]]] = {
     LoadKind.ARENA: (VALID,),
 }
 """Shadow states that need no closer look, the likeliest first."""
-
-FORGIVING: Final = frozenset({LoadKind.PROBE, LoadKind.ARENA})
-"""Accesses of these kinds go on where others fault."""
 
 assert set(LOAD_STATES) == set(LoadKind), set(LoadKind) - set(LOAD_STATES)
 

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bpfemu.engine.interp.access import Access, unreadable
 from bpfemu.engine.interp.alu import FUNCTIONS
-from bpfemu.engine.interp.block import Block, way_to
+from bpfemu.engine.interp.block import PATH_LIMIT, Block, way_to
 from bpfemu.engine.interp.call import Ended, Handler, Pending, Stacks
 from bpfemu.engine.interp.observe import Watch
 from bpfemu.engine.interp.recover import call_chain, complete, read_before_write, recover
 from bpfemu.engine.interp.single import make_step
-from bpfemu.engine.interp.source import PATH_LIMIT
 from bpfemu.isa.insn import Slot
 from bpfemu.machine.frame import Frame
 from bpfemu.machine.gate import UNSET, ProgramExit, Throw

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from bpfemu.engine.interp.access import unreadable
 from bpfemu.engine.interp.alu import alu_function, swap_function
 from bpfemu.engine.interp.atomic import atomic_function, old_goes_to
+from bpfemu.engine.interp.block import STRAIGHT
 from bpfemu.engine.interp.call import HANDLERS, Handler, beyond
 from bpfemu.engine.interp.jump import jump_function
 from bpfemu.engine.interp.operands import reads_of
-from bpfemu.engine.interp.source import STRAIGHT
 from bpfemu.isa.insn import (
     AddrSpaceCast,
     Alu,

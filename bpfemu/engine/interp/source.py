@@ -27,7 +27,7 @@ from typing import Final, TypeAlias
 
 from bpfemu.engine.interp.alu import alu_source, swap_source
 from bpfemu.engine.interp.atomic import atomic_source
-from bpfemu.engine.interp.block import Block, Loop, Node
+from bpfemu.engine.interp.block import PATH_LIMIT, Block, Loop, Node, is_straight
 from bpfemu.engine.interp.jump import condition
 from bpfemu.engine.interp.mem import (
     Place,
@@ -53,9 +53,8 @@ from bpfemu.isa.ops import JmpOp
 from bpfemu.machine.memory import LoadKind
 from bpfemu.record import dataclass, field
 
-__all__ = ["BOUND", "PATH_LIMIT", "STRAIGHT", "Facts", "is_straight", "make_block"]
+__all__ = ["BOUND", "Facts", "make_block"]
 
-PATH_LIMIT: Final = 200  # instructions on one way through a function
 _TREE_LIMIT: Final = 160  # instructions in one function, copies of joined code included
 _DEPTH_LIMIT: Final = 12  # conditions around an instruction
 
@@ -95,14 +94,6 @@ class _Again:
 
 
 _Line: TypeAlias = "tuple[int, str | _Leave | _Again, Node]"
-
-STRAIGHT: Final = (Alu, Swap, Load, Store, Atomic, LoadImm64, AddrSpaceCast, Jump)
-"""What can stand inside a function.  Calls, exits and their like are the run's matter."""
-
-
-def is_straight(insn: Insn) -> bool:
-    """Can it stand inside a function?"""
-    return isinstance(insn, STRAIGHT)
 
 
 def make_block(facts: Facts, head: Slot) -> Block:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
+from bpfemu.engine.interp.access import FORGIVING
 from bpfemu.engine.interp.alu import is_narrow
 from bpfemu.engine.interp.block import Node
-from bpfemu.engine.interp.mem import FORGIVING, Place, in_frame
+from bpfemu.engine.interp.mem import Place, in_frame
 from bpfemu.engine.interp.operands import writes_of
 from bpfemu.isa.insn import Alu, Atomic, Insn, Load, LoadImm64, Reg, Slot, Store, Swap
 from bpfemu.isa.ops import AluOp

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bpfemu.engine.interp import InterpEngine
-from bpfemu.engine.interp.block import way_to
+from bpfemu.engine.interp.block import PATH_LIMIT, way_to
 from bpfemu.engine.interp.engine import InterpCode
-from bpfemu.engine.interp.source import PATH_LIMIT
 from bpfemu.machine.memory import READ_ONLY, VALID, LoadKind
 from bpfemu.machine.stop import FaultKind, StopKind
 from tests.engine.ways import WAYS, build, finish, machine_for, start
