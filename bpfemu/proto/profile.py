@@ -28,6 +28,7 @@ class KernelProfile:
     per_vma_lock: bool = True
     page_size: int = 4096  # bytes
     hz: int = 1000
+    btf_mmap: str | None = None  # version of the handler that maps vmlinux BTF; None: it cannot be
 
     def has(self, feature: str | None) -> bool:
         """None is always there."""
@@ -46,8 +47,8 @@ PROFILES: Final[dict[str, KernelProfile]] = {
     for profile in (
         KernelProfile("6.7", (6, 7, 0), _LOCKED, 88),
         KernelProfile("6.12.0", (6, 12, 0), _LOCKED, 96),
-        KernelProfile("6.18.0", (6, 18, 0), _LOCKED, 112),
-        KernelProfile("6.18.44", (6, 18, 44), _SNAPSHOT, 320),
+        KernelProfile("6.18.0", (6, 18, 0), _LOCKED, 112, btf_mmap="merged"),
+        KernelProfile("6.18.44", (6, 18, 44), _SNAPSHOT, 320, btf_mmap="merged"),
     )
 }
 
