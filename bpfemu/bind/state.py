@@ -100,7 +100,9 @@ class State:
 
 
 def _weakened(value: Value) -> Value:
-    return value._replace(trust=Trust.UNTRUSTED) if value.trust is Trust.RCU else value
+    if Trust.RCU not in value.trust:
+        return value
+    return value._replace(trust=value.trust & ~Trust.RCU | Trust.UNTRUSTED)
 
 
 def merge_stack(mine: dict[int, Value], theirs: dict[int, Value]) -> bool:

@@ -45,16 +45,19 @@ class Kind(enum.Enum):
     MIXED = "mixed"
 
 
-class Trust(enum.Enum):
-    """What the verifier thinks of a BTF pointer (verifier notes, section 4.2)."""
+class Trust(enum.Flag):
+    """What the verifier thinks of a BTF pointer (verifier notes, section 4.2).
 
-    NONE = ""  # no flag: loads probe
-    TRUSTED = "trusted"
-    RCU = "rcu"
-    ACQUIRED = "referenced"  # no flag, but with a reference: loads probe, fields are trusted
-    UNTRUSTED = "untrusted"
-    USER = "user"
-    PERCPU = "percpu"
+    Several bits: it thinks differently on different ways here.
+    """
+
+    NONE = 1  # no flag: loads probe
+    TRUSTED = 2
+    RCU = 4
+    ACQUIRED = 8  # no flag, but with a reference: loads probe, fields are trusted
+    UNTRUSTED = 16
+    USER = 32
+    PERCPU = 64
 
 
 Offsets: TypeAlias = int | tuple[int, ...] | None
@@ -137,10 +140,7 @@ def _join_same(a: Value, b: Value) -> Value:
     elif off != b.off:
         varies = a.kind not in _SETS or a.off is None or b.off is None
         off = None if varies else few({*a.numbers, *b.numbers})
-    trust = a.trust
-    if trust is not b.trust:
-        trust = Trust.UNTRUSTED if Trust.UNTRUSTED in (trust, b.trust) else Trust.NONE
-    return Value(a.kind, ref, off, trust)
+    return Value(a.kind, ref, off, a.trust | b.trust)
 
 
 def few(numbers: set[int]) -> Offsets:
@@ -172,9 +172,10 @@ assert set(_LOAD_KINDS) == set(Kind), set(Kind) - set(_LOAD_KINDS)
 def load_kind(value: Value, *, store: bool = False) -> LoadKind:
     """What an access through the value is: loads through unflagged BTF pointers probe.
 
-    Stores never probe (verifier notes, section 4.5).
+    So do those that are trusted on one way and protected by RCU on another: the verifier keeps no
+    flag for them (save_aux_ptr_type).  Stores never probe (verifier notes, section 4.5).
     """
     if value.kind is Kind.BTF:
-        ordinary = store or value.trust in (Trust.TRUSTED, Trust.RCU)
+        ordinary = store or value.trust is Trust.TRUSTED or value.trust is Trust.RCU
         return LoadKind.BTF if ordinary else LoadKind.PROBE
     return LoadKind.UNKNOWN if store and value.kind is Kind.PROBED else _LOAD_KINDS[value.kind]

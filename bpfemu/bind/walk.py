@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from operator import or_
 from typing import Final, NamedTuple
 
 from bpfemu.bind.values import PROBED, SCALAR, Kind, Trust, Value, join
@@ -39,7 +40,7 @@ SAFE_TRUSTED: Final = frozenset(
         ("socket", "sk"),
     }
 )
-_TRUSTING: Final = (Trust.TRUSTED, Trust.RCU, Trust.ACQUIRED)
+_TRUSTING: Final = Trust.TRUSTED | Trust.RCU | Trust.ACQUIRED
 _TAG_TRUST: Final = {"user": Trust.USER, "percpu": Trust.PERCPU}
 _DEPTH: Final = 32  # nested structs
 
@@ -159,8 +160,13 @@ class Walker:
         return (id, tag) if isinstance(self.btf.type(id), k.Struct | k.Union) else (0, tag)
 
 
-def _trust(source: Trust, found: _Pointer, rcu: bool) -> Trust:
-    """The trust of a struct-pointer member (verifier notes, section 4.2)."""
+def _trust(sources: Trust, found: _Pointer, rcu: bool) -> Trust:
+    """The trust of a struct-pointer member, whichever way the pointer came."""
+    return reduce(or_, (_trust_of(source, found, rcu) for source in sources))
+
+
+def _trust_of(source: Trust, found: _Pointer, rcu: bool) -> Trust:
+    """The rules of the verifier notes, section 4.2."""
     if source is Trust.UNTRUSTED or found.in_union:
         return Trust.UNTRUSTED
     if found.tag in _TAG_TRUST:
