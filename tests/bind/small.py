@@ -142,6 +142,10 @@ def bpf_wq_set_callback_impl(wq: Ptr[void], callback_fn: Callback, flags: u32) -
 
 
 @kfunc()
+def bpf_fill_pointer(out: Ptr[Ptr[void]]) -> s32: ...
+
+
+@kfunc()
 def bpf_call_me(callback_fn: Callback) -> s32: ...
 
 
@@ -155,6 +159,10 @@ def bpf_ktime_get_ns() -> u64: ...
 
 @helper(113, gpl=True)
 def bpf_probe_read_kernel(dst: Ptr[void], size: u32, unsafe_ptr: Ptr[void]) -> s64: ...
+
+
+@helper(105)
+def bpf_strtol(buf: Ptr[void], buf_len: u64, flags: u64, res: Ptr[s64]) -> s64: ...
 
 
 @helper(131)

@@ -275,6 +275,22 @@ def test_spilled_constants_decide_until_somebody_may_have_written_there() -> Non
     assert not is_dead(through, subs={"set": writes})
 
 
+@pytest.mark.parametrize(
+    ("call", "at", "dead"),
+    [
+        ("r1 = r10; r2 = 0; r3 = 0; r4 = r10; r4 += -8; call bpf_strtol", -8, False),
+        ("r1 = r10; r2 = 0; r3 = 0; r4 = r10; r4 += -8; call bpf_strtol", -16, True),
+        ("r1 = r10; r1 += -8; call bpf_fill_pointer", -8, False),
+        ("r1 = r10; r1 += -8; call bpf_fill_pointer", -16, True),
+    ],
+)
+def test_a_call_overwrites_what_its_pointers_point_at_and_no_more(
+    call: str, at: int, dead: bool
+) -> None:
+    text = f"*(u64 *)(r10 {at}) = 7; {call}; r1 = *(u64 *)(r10 {at}); if r1 == 7 goto out; {HIDDEN}"
+    assert is_dead(text) is dead
+
+
 def test_a_constant_argument_decides_in_the_callee() -> None:
     subs = {"sub": f"if r1 == 1 goto out; {HIDDEN}"}
     assert is_dead("r1 = 1; call sub; exit", subs=subs)
