@@ -7,9 +7,9 @@ from typing import Any
 from bpfemu.btf import Btf, kinds
 from bpfemu.btf.values import value_to_python
 from bpfemu.cli.console import heading, write
-from bpfemu.machine.stop import Fault
-from bpfemu.outcome import Outcome, Record, errno_name
-from bpfemu.skeleton import MapView, Skeleton
+from bpfemu.machine.stop import Fault, Site
+from bpfemu.outcome import Leak, Outcome, Record, errno_name
+from bpfemu.skeleton import DataView, MapView, Skeleton
 
 __all__ = ["outcome_dict", "show_outcome"]
 
@@ -30,7 +30,7 @@ def outcome_dict(skel: Skeleton, outcome: Outcome) -> dict[str, Any]:
         "probe_reads": outcome.stop.probe_reads,
         "maps": {view.name: _map_data(view) for view in skel.maps if _shows(view)},
         "globals": {
-            view.section: {name: _plain(getattr(view, name)) for name in view}
+            view.section: {name: _plain(getattr(view, name)) for name in _variables(view)}
             for view in skel.data_sections.values()
         },
         "records": [
@@ -40,18 +40,27 @@ def outcome_dict(skel: Skeleton, outcome: Outcome) -> dict[str, Any]:
         "printk": list(outcome.printk),
         "iterators": [_fields(report) for report in outcome.iterators],
         "allocator": [_fields(stats) for stats in outcome.allocator],
-        "leaks": [{"kind": k.kind, "what": k.what, "message": k.message} for k in outcome.leaks],
+        "leaks": [
+            {"kind": k.kind, "what": k.what, "message": k.message, "site": _site(k.site)}
+            for k in outcome.leaks
+        ],
         "findings": [
             {"kind": f.kind.value, "detail": f.detail, "pc": f.pc, "line": f.line}
             for f in outcome.findings
         ],
         "fault": _fault(outcome.fault),
+        "report": outcome.report.splitlines(),
+        "trail": list(outcome.trail),
         "memory_used": outcome.memory_used,
     }
 
 
 def _fields(data: Any) -> dict[str, Any]:
     return {name: getattr(data, name) for name in type(data).__dataclass_fields__}
+
+
+def _site(site: Site | None) -> str | None:
+    return None if site is None else str(site)
 
 
 def _fault(fault: Fault | None) -> dict[str, Any] | None:
@@ -64,9 +73,11 @@ def _fault(fault: Fault | None) -> dict[str, Any] | None:
         "line": fault.line,
         "addr": fault.addr,
         "region": fault.region,
-        "allocated_by": str(fault.allocated_by) if fault.allocated_by else None,
-        "freed_by": str(fault.freed_by) if fault.freed_by else None,
-        "calls": [f"{f.function}+{f.pc}" for f in fault.frames],
+        "allocated_by": _site(fault.allocated_by),
+        "freed_by": _site(fault.freed_by),
+        "calls": [
+            f"{f.function}+{f.pc}" + (f" ({f.line})" if f.line else "") for f in fault.frames
+        ],
         "registers": {f"r{n}": value for n, value in enumerate(fault.regs)},
     }
 
@@ -81,7 +92,9 @@ def show_outcome(skel: Skeleton, outcome: Outcome) -> None:
         if _shows(view):
             _show_map(view)
     for data in skel.data_sections.values():
-        _section(data.section, [f"{name} = {_text(getattr(data, name))}" for name in data])
+        _section(
+            data.section, [f"{name} = {_text(getattr(data, name))}" for name in _variables(data)]
+        )
     _section(
         f"records ({len(outcome.records)})",
         [f"{r.map}: {_text(_record(skel.object.btf, r))}" for r in outcome.records],
@@ -103,8 +116,19 @@ def show_outcome(skel: Skeleton, outcome: Outcome) -> None:
             for s in outcome.allocator
         ],
     )
+    probes = outcome.stop.probe_reads
+    _section("loads through BTF pointers", [f"{probes} faulted and read zero"] if probes else [])
     _section("findings", [f"insn {f.pc}: {f.detail} ({f.line})" for f in outcome.findings])
-    _section("leaks", [leak.message for leak in outcome.leaks] or ["none"])
+    _section("leaks", [_leak(leak) for leak in outcome.leaks] or ["none"])
+
+
+def _variables(view: DataView) -> list[str]:
+    """The variables of a section, format strings of bpf_printk left out."""
+    return [name for name in view if not name.endswith((".bpfemu_fmt", ".____fmt"))]
+
+
+def _leak(leak: Leak) -> str:
+    return leak.message if leak.site is None else f"{leak.message}: {leak.site}"
 
 
 def _section(title: str, lines: list[str]) -> None:

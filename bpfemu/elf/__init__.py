@@ -65,6 +65,7 @@ class _Parts:
     elf: ElfFile
     by_kind: dict[SectionKind, list[ElfSection]]
     notes: list[str] = field(default_factory=list)
+    btf_problem: str = "the object has no BTF"
 
     def last(self, kind: SectionKind) -> ElfSection | None:
         """The last section of a kind: later ones replace earlier ones."""
@@ -96,7 +97,7 @@ def _assemble(data: bytes, path: str, name: str) -> BpfObject:
         functions=read_functions(elf, parts.all(SectionKind.CODE), btf, ext),
         maps=_maps(parts, btf),
         data=_data(parts, btf),
-        externs=read_externs(elf, btf),
+        externs=read_externs(elf, btf, parts.btf_problem),
         btf=btf,
         kern_version=read_version(elf, version_at) if version_at else 0,
         digest=sha256(data),
@@ -136,6 +137,7 @@ def _types(parts: _Parts) -> tuple[Btf | None, BtfExt]:
         except InputError as error:
             problem = error
             parts.notes.append(f"ignored: {error}")
+            parts.btf_problem = f"its BTF was ignored: {error}"
     needed = parts.all(SectionKind.MAPS, SectionKind.STRUCT_OPS)
     if needed and (btf is None or problem is not None):
         reason = f": {problem}" if problem else ""

@@ -17,13 +17,18 @@ __all__ = ["read_externs"]
 _KCONFIG_SIZES: Final = (1, 2, 4, 8)
 
 
-def read_externs(elf: ElfFile, btf: Btf | None) -> tuple[Extern, ...]:
-    """Every extern, in the order of the symbol table; ObjectError where BTF does not know it."""
+def read_externs(
+    elf: ElfFile, btf: Btf | None, why: str = "the object has no BTF"
+) -> tuple[Extern, ...]:
+    """Every extern, in the order of the symbol table; ObjectError where BTF does not know it.
+
+    ``why`` says in words what is wrong where ``btf`` is None.
+    """
     symbols = [symbol for symbol in elf.symbols if _is_extern(symbol)]
     if not symbols:
         return ()
     if btf is None:
-        rule = f"failed to find BTF for extern {symbols[0].name!r}: the object has no BTF"
+        rule = f"failed to find BTF for extern {symbols[0].name!r}: {why}"
         raise ObjectError(rule, path=elf.path, errno=ESRCH)
     homes = _datasecs(btf)
     return tuple(_extern(elf, btf, homes, symbol) for symbol in symbols)

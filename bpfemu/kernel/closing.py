@@ -13,6 +13,7 @@ from bpfemu.record import replace
 if TYPE_CHECKING:
     from bpfemu.kernel.kernel import Kernel
     from bpfemu.kernel.mem_alloc import BpfMemAlloc
+    from bpfemu.machine.memory import Memory
 
 __all__ = ["close_run"]
 
@@ -31,7 +32,7 @@ def close_run(kernel: Kernel, run: Run, stop: Stop) -> Outcome:
     leaks += _object_leaks(kernel, run)
     fault = _in_kernel_words(stop.fault, run.ledger)
     if fault is not None and fault.addr and not fault.region:
-        fault = replace(fault, region=kernel.memory.describe(fault.addr))
+        fault = _with_owner(fault, kernel.memory)
     outcome = Outcome(
         program=run.image.name,
         stop=replace(stop, fault=fault) if fault is not stop.fault else stop,
@@ -131,6 +132,18 @@ def _records(kernel: Kernel) -> tuple[Record, ...]:
         return ()
     return tuple(
         Record(found.name, data) for found in kernel.services["maps"] for data in found.drain()
+    )
+
+
+def _with_owner(fault: Fault, memory: Memory) -> Fault:
+    """The fault with what lies at its address, and who allocated and who freed that."""
+    assert fault.addr is not None
+    owner = memory.owner(fault.addr)
+    return replace(
+        fault,
+        region=memory.describe(fault.addr),
+        allocated_by=owner.allocated_by if owner else None,
+        freed_by=owner.freed_by if owner else None,
     )
 
 

@@ -14,13 +14,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from bpfemu.image import ProgramImage
 from bpfemu.isa.insn import Call, LoadImm64
 from bpfemu.isa.text import Names, render
 from bpfemu.machine.machine import CODE_BASE
-from bpfemu.machine.stop import Fault
+from bpfemu.machine.stop import Fault, Stop, StopKind
 from bpfemu.outcome import Outcome
 
 __all__ = ["instruction_text", "render_report", "render_trail"]
@@ -62,15 +63,20 @@ def _imm64(image: ProgramImage, insn: LoadImm64) -> str:
 
 
 def render_report(outcome: Outcome, image: ProgramImage) -> str:
-    """The report of an outcome that has a fault; "" for others."""
+    """The report of an outcome with a fault, or whose budget was used up; "" for others."""
     fault = outcome.fault
-    if fault is None:
+    if fault is not None:
+        lines = [f"{fault.kind.value}: {fault.detail}"]
+        lines += _place(fault.pc, fault.line, image)
+        lines += _address(fault)
+        lines += _registers(fault)
+        lines += _chain(fault)
+    elif outcome.stop.kind is StopKind.BUDGET:
+        lines = [f"budget: the program was still running after {outcome.insns} instructions"]
+        lines += _place(outcome.stop.pc, "", image)
+        lines += _loop(outcome.stop, image)
+    else:
         return ""
-    lines = [f"{fault.kind.value}: {fault.detail}"]
-    lines += _place(fault, image)
-    lines += _address(fault)
-    lines += _registers(fault)
-    lines += _chain(fault)
     lines += _iterators(outcome)
     lines.append(
         f"  after {outcome.insns} insns, kernel {outcome.profile}, {outcome.context} context, "
@@ -86,17 +92,27 @@ def render_trail(image: ProgramImage, slots: tuple[int, ...]) -> tuple[str, ...]
     )
 
 
-def _place(fault: Fault, image: ProgramImage) -> Iterator[str]:
+def _place(pc: int, line: str, image: ProgramImage) -> Iterator[str]:
     """The source line, and the instruction among its neighbours."""
-    if not 0 <= fault.pc < len(image.code):
+    if not 0 <= pc < len(image.code):
         return
-    name = image.subprogs[image.subprog_at(fault.pc)].name if image.subprogs else image.name
-    line = fault.line or image.line_text(fault.pc)
-    yield f"  pc {fault.pc} in {name}" + (f", {line}" if line else "")
-    for slot in range(max(fault.pc - CONTEXT, 0), min(fault.pc + CONTEXT + 1, len(image.code))):
+    name = image.subprogs[image.subprog_at(pc)].name if image.subprogs else image.name
+    line = line or image.line_text(pc)
+    yield f"  pc {pc} in {name}" + (f", {line}" if line else "")
+    for slot in range(max(pc - CONTEXT, 0), min(pc + CONTEXT + 1, len(image.code))):
         text = instruction_text(image, slot)
         if text:
-            yield f"    {'→' if slot == fault.pc else ' '} {slot:4}: {text}"
+            yield f"    {'→' if slot == pc else ' '} {slot:4}: {text}"
+
+
+def _loop(stop: Stop, image: ProgramImage) -> Iterator[str]:
+    """The last way back within one function that was taken: from where to where."""
+    for before, after in reversed(list(pairwise(stop.trail))):
+        last = len(image.code)
+        if after <= before < last and image.subprog_at(before) == image.subprog_at(after):
+            line = image.line_text(after)
+            yield f"  loop      pc {after} to {before}" + (f", {line}" if line else "")
+            return
 
 
 def _address(fault: Fault) -> Iterator[str]:

@@ -56,6 +56,7 @@ __all__ = [
 
 U64: Final = (1 << 64) - 1
 PAGE: Final = 4096
+USER_END: Final = 1 << 47  # the first address that is not user space's (x86-64, four levels)
 
 # bytes.translate(*_UNMAPPED) leaves the states that are not mapped.
 _UNMAPPED: Final = (None, bytes(s for s in range(1, 256) if not s & (FREED | REDZONE)))
@@ -104,6 +105,7 @@ class Memory:
         self.site: Site | None = None  # who allocates and frees just now
         self._regions = Regions()
         self._next = base
+        self._end = base + size  # what is handed out lies below
         self._quarantine: deque[Region] = deque()
         self._quarantined = 0
         self._reusable: dict[tuple[int, int, int], list[int]] = {}
@@ -114,9 +116,21 @@ class Memory:
         self, addr: int, size: int, kind: RegionKind, name: str, state: int = VALID
     ) -> Region:
         """Claim a fixed range; addresses below it are never handed out afterwards."""
-        if addr < self._next or addr + size > self.base + self.size:
+        if addr < self._next or addr + size > self._end:
             raise InternalError(f"cannot place {name} at {addr:#x}+{size:#x}")
         self._next = (addr + size + REDZONE_SIZE + 7) & ~7
+        return self._claim(addr, size, kind, name, state, None)
+
+    def place_last(
+        self, addr: int, size: int, kind: RegionKind, name: str, state: int = VALID
+    ) -> Region:
+        """Claim a fixed range near the end; addresses from it on are never handed out afterwards.
+
+        Raises InputError when what lies below has grown that far.
+        """
+        if addr < self._next or addr + size > self.base + self.size:
+            raise InputError(f"out of emulated memory: {name} wants {size} bytes at {addr:#x}")
+        self._end = min(self._end, addr - REDZONE_SIZE)
         return self._claim(addr, size, kind, name, state, None)
 
     def allocate(
@@ -141,7 +155,7 @@ class Memory:
             return self._claim(addr, size, kind, name, state, key)
         addr = self._next + REDZONE_SIZE
         addr += (offset - addr) % align
-        if addr + size + REDZONE_SIZE > self.base + self.size:
+        if addr + size + REDZONE_SIZE > self._end:
             raise InputError(f"out of emulated memory: {name} wants {size} bytes of {self.size}")
         low = self._next - self.base
         self._next = (addr + size + 7) & ~7
@@ -180,6 +194,16 @@ class Memory:
         self._regions.add(region)
         self.set_state(addr, size, state)
         return region
+
+    def note_part(self, addr: int, size: int, kind: RegionKind, name: str) -> None:
+        """Say for reports that a part of a region now belongs to whoever allocates just now."""
+        self._regions.add_part(Region(addr, size, kind, name, self.site))
+
+    def note_freed(self, addr: int) -> None:
+        """Say for reports that the part at ``addr`` was given back just now."""
+        part = self._regions.part_at(addr)
+        if part is not None:
+            part.freed_by = self.site or Site(-1, "", "")
 
     def set_state(self, addr: int, size: int, state: int) -> None:
         """Set the shadow of ``size`` bytes at ``addr``."""
@@ -322,8 +346,15 @@ class Memory:
         """Every region, by address; freed ones while their bytes are not in use again."""
         return list(self._regions)
 
+    def owner(self, addr: int) -> Region | None:
+        """The region, or the part of one, that an address belongs to or lies next to."""
+        inside = self.base <= addr < self.base + self.size
+        return self._regions.innermost(addr) if inside else None
+
     def describe(self, addr: int) -> str:
         """In words: which region an address belongs to or lies next to."""
+        if PAGE <= addr < USER_END:
+            return "a user address: bpf_probe_read_user and bpf_copy_from_user read there"
         if not self.base <= addr < self.base + self.size:
             return "no emulated memory is near"
         return self._regions.describe(addr)
@@ -332,8 +363,7 @@ class Memory:
         """The Trap for an access of ``size`` bytes at ``addr`` that is not allowed."""
         addr &= U64
         bad = addr if kind else self._first_bad(addr, size, verb)
-        inside = self.base <= bad < self.base + self.size
-        near = self._regions.nearest(bad) if inside else None
+        near = self.owner(bad)
         kind = kind or self._kind(addr, bad, verb)
         return Trap(
             Fault(

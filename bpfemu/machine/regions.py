@@ -45,6 +45,10 @@ class Region:
         """The address behind the last byte."""
         return self.addr + self.size
 
+    def distance(self, addr: int) -> int:
+        """Bytes between ``addr`` and the region; 0 inside."""
+        return max(self.addr - addr, addr - self.end + 1, 0)
+
 
 class Regions:
     """All regions by address; freed ones stay while their bytes are not in use again."""
@@ -53,6 +57,7 @@ class Regions:
         self._by_addr: dict[int, Region] = {}
         self._starts: list[int] = []
         self._sorted = True
+        self._parts: dict[int, Region] = {}  # newest last
 
     def __iter__(self) -> Iterator[Region]:
         self._sort()
@@ -63,6 +68,15 @@ class Regions:
         if region.addr not in self._by_addr:
             self._sorted = False
         self._by_addr[region.addr] = region
+
+    def add_part(self, part: Region) -> None:
+        """Note who owns a part of a region; older parts that it overlaps no longer count."""
+        self._parts.pop(part.addr, None)
+        self._parts[part.addr] = part
+
+    def part_at(self, addr: int) -> Region | None:
+        """The part that begins at ``addr``, or None."""
+        return self._parts.get(addr)
 
     def at(self, addr: int) -> Region | None:
         """The region that begins at ``addr``, or None."""
@@ -82,9 +96,17 @@ class Regions:
             return below
         return above
 
+    def innermost(self, addr: int) -> Region | None:
+        """The nearest region, or, where that one has parts, the nearest of those."""
+        region = self.nearest(addr)
+        if region is None or not region.addr <= addr < region.end:
+            return region
+        parts = [part for part in self._parts.values() if region.addr <= part.addr < region.end]
+        return min(reversed(parts), key=lambda part: part.distance(addr), default=region)
+
     def describe(self, addr: int) -> str:
         """In words: which region an address belongs to or lies next to."""
-        region = self.nearest(addr)
+        region = self.innermost(addr)
         if region is None:
             return "no emulated memory is near"
         what = f"{region.size}-byte {region.kind.value} '{region.name}'"

@@ -146,3 +146,38 @@ def test_help_and_version(cli) -> None:  # type: ignore[no-untyped-def]
         assert command in out
     assert cli("run", "--help")[0] == 0
     assert cli("nonsense")[0] == 2
+
+
+FAULTS = str(Path(__file__).parents[2] / "programs" / "faults")
+
+
+def test_json_has_the_report_and_the_last_instructions(cli) -> None:  # type: ignore[no-untyped-def]
+    _, text, _ = cli("run", FAULTS + "/memory.bpf.o", "after_submit")
+    _, out, _ = cli("run", FAULTS + "/memory.bpf.o", "after_submit", "--json")
+
+    data = json.loads(out)
+    assert "\n".join(data["report"]) in text
+    assert any("→   13: (7b) *(u64 *)(r6 +0) = r1" in line for line in data["report"])
+    assert data["trail"][-1] == "  13: (7b) *(u64 *)(r6 +0) = r1"
+    assert data["fault"]["allocated_by"].startswith("call bpf_ringbuf_reserve at after_submit+")
+    assert data["fault"]["freed_by"].startswith("call bpf_ringbuf_submit at after_submit+11")
+    assert data["fault"]["calls"][0].startswith("after_submit+13 (memory.bpf.c:88: ")
+
+
+def test_a_leak_tells_where_it_was_acquired(cli) -> None:  # type: ignore[no-untyped-def]
+    status, text, _ = cli("run", FAULTS + "/memory.bpf.o", "record_kept")
+    _, out, _ = cli("run", FAULTS + "/memory.bpf.o", "record_kept", "--json")
+
+    (leak,) = json.loads(out)["leaks"]
+    assert status == 1 and f"  {leak['message']}: {leak['site']}\n" in text
+    assert leak["site"].startswith("call bpf_ringbuf_reserve at record_kept+4 (memory.bpf.c:129: ")
+
+
+def test_a_spent_budget_shows_its_loop(cli) -> None:  # type: ignore[no-untyped-def]
+    loops = str(Path(__file__).parents[2] / "programs" / "bench" / "loops.bpf.o")
+    status, text, _ = cli("run", loops, "num_loop", "--budget", "500")
+
+    assert status == 1
+    assert "budget: the program was still running after 500 instructions" in text
+    assert "\n  loop      pc " in text and "loops.bpf.c:6" in text
+    assert "iterator  bpf_iter_num, made at pc 8" in text

@@ -203,3 +203,8 @@ def test_absurd_settings_are_refused_before_they_are_allocated(length: int) -> N
 def test_settings_and_data_share_one_bound() -> None:
     elf = settings(40 << 20).section(".bss", type=NOBITS, size=40 << 20)
     assert refused(elf).errno == errno.E2BIG
+
+
+def test_an_extern_without_readable_btf_says_what_is_wrong_with_the_btf() -> None:
+    error = refused(ElfBuilder().section(".BTF", b"junk").symbol("x", "", kind="notype"))
+    assert error.errno == errno.ESRCH and ".BTF+0x0" in str(error)

@@ -153,3 +153,29 @@ def test_a_function_pointer_into_the_middle_is_a_slot() -> None:
     program = with_code((LoadImm64(Reg(1), code_address(0), Pseudo.PLAIN),), subprogs=())
 
     assert instruction_text(program, 0) == "(18) r1 = subprog[0]"
+
+
+def test_a_spent_budget_shows_the_loop_and_its_source_line() -> None:
+    outcome = bench(budget=50).run("r1 = 0; r1 += 1; if r1 != 0 goto -2; r0 = 0; exit")
+
+    assert outcome.stop.kind is StopKind.BUDGET
+    assert outcome.report.startswith(
+        "budget: the program was still running after 50 instructions\n  pc "
+    )
+    assert "  loop      pc 1 to 2, x.bpf.c:2: line 1;\n" in outcome.report
+    assert outcome.report.endswith("  after 50 insns, kernel 6.12.0, task context, seed 0\n")
+
+
+def test_a_budget_spent_before_any_loop_names_none() -> None:
+    outcome = bench(budget=2).run("r1 = 0; r1 += 1; r1 += 2; r0 = 0; exit")
+
+    assert outcome.stop.kind is StopKind.BUDGET and "  loop " not in outcome.report
+    assert "→    2: (07) r1 += 2" in outcome.report
+
+
+def test_coming_back_from_a_function_is_no_loop() -> None:
+    trail = (3, 4, 1, 2)  # the subprogram at 3, then its caller
+    program = image("call sub; r0 = 0; exit; sub: r0 = 1; exit")
+    outcome = Outcome("prog", Stop(StopKind.BUDGET, 0, 4, 2, trail=trail), "6.12.0", 0)
+
+    assert "  loop " not in render_report(outcome, program)

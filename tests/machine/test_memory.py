@@ -455,7 +455,7 @@ def test_a_fault_far_away_has_no_owner(memory: Memory) -> None:
     memory.site = Site(1, "f", "x")
     memory.allocate(16, RegionKind.VALUE, "v")
 
-    fault = memory.trap(0x1234_5678_0000, 8, "read").fault
+    fault = memory.trap(0xFFFF_1234_5678_0000, 8, "read").fault
 
     assert (fault.allocated_by, fault.region) == (None, "no emulated memory is near")
 
@@ -520,3 +520,32 @@ def _readable(state: int, kind: LoadKind) -> bool:
     if state == ITER:
         return kind is not LoadKind.STACK
     return state in (VALID, READ_ONLY, UNINIT)
+
+
+def test_a_user_address_is_said_to_be_one() -> None:
+    memory = Memory(BASE, SIZE)
+
+    with pytest.raises(Trap) as caught:
+        memory.load(0x5555_5555_4000, 8)
+    assert caught.value.fault.kind is FaultKind.OUT_OF_BOUNDS
+    assert caught.value.fault.region.startswith("a user address")
+    assert not memory.describe(0x7FFF_FFFF_FFFF + 1).startswith("a user address")
+
+
+def test_a_part_of_a_region_is_told_of_in_its_place() -> None:
+    memory = Memory(BASE, SIZE)
+    region = memory.allocate(64, RegionKind.MAP, "ring", state=KERNEL)
+    memory.site = Site(1, "f", "call reserve")
+    memory.note_part(region.addr + 16, 8, RegionKind.RECORD, "r")
+    memory.site = None
+
+    assert memory.describe(region.addr + 20) == "4 bytes inside the 8-byte ring buffer record 'r'"
+    assert memory.describe(region.addr + 24) == "0 bytes behind the 8-byte ring buffer record 'r'"
+    assert memory.describe(region.addr) == "16 bytes before the 8-byte ring buffer record 'r'"
+    assert memory.describe(region.end) == "0 bytes behind the 64-byte map 'ring'"
+    assert memory.find_region(region.addr + 40) is region
+    memory.note_freed(region.addr + 16)
+    memory.note_freed(region.addr)  # no part begins there
+    owner = memory.owner(region.addr + 16)
+    assert owner is not None and owner.freed_by == Site(-1, "", "")
+    assert memory.owner(0) is None

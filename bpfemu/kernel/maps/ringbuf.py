@@ -119,6 +119,7 @@ class RingbufMap(BpfMap):
         self.memory.write_int(header, 4, length | (DISCARD_BIT if discard else 0))
         # The record is out of the program's hands; the kernel and user space still read it.
         self.memory.set_state(addr, length, FREED)
+        self.memory.note_freed(addr)
         if flags & FORCE_WAKEUP or (position == self.consumer_pos and not flags & NO_WAKEUP):
             self.wakeups += 1
 
@@ -188,6 +189,7 @@ class RingbufMap(BpfMap):
         self.memory.set_state(addr - HDR_SIZE, round_up_8(size + HDR_SIZE), KERNEL)
         self.memory.write_int(addr - HDR_SIZE, 8, size | BUSY_BIT | page << 32)
         self.memory.set_state(addr, size, UNINIT)
+        self.memory.note_part(addr, size, RegionKind.RECORD, self.name)
         return addr
 
     def _addr(self, position: int) -> int:
@@ -195,7 +197,7 @@ class RingbufMap(BpfMap):
         if not self._data:
             name = f"map {self.name!r} ring"
             region = self.memory.allocate(
-                2 * self.size, RegionKind.RECORD, name, align=PAGE, state=KERNEL
+                2 * self.size, RegionKind.MAP, name, align=PAGE, state=KERNEL
             )
             region.allocated_by = None
             self._data = region.addr
@@ -207,9 +209,12 @@ class RingbufMap(BpfMap):
 
 def bad_record(addr: int, memory: Memory) -> Fault:
     """What is wrong with an address that is not a reserved record."""
+    owner = memory.owner(addr)
     return Fault(
         FaultKind.REFERENCE_STATE,
         f"{addr:#x} is not a reserved ring buffer record",
         addr=addr,
         region=memory.describe(addr),
+        allocated_by=owner.allocated_by if owner else None,
+        freed_by=owner.freed_by if owner else None,
     )

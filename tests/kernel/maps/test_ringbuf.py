@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bpfemu.errors import InputError
 from bpfemu.kernel.maps.types import ENOTSUPP
 from bpfemu.machine.memory import KERNEL, UNINIT, VALID
-from bpfemu.machine.stop import FaultKind, Trap
+from bpfemu.machine.stop import FaultKind, Site, Trap
 from tests.kernel.maps.env import Bench
 
 AVAIL_DATA, RING_SIZE, CONS_POS, PROD_POS = range(4)
@@ -158,7 +158,7 @@ def test_a_program_may_touch_its_records_and_nothing_else() -> None:
         with pytest.raises(Trap) as caught:
             bench.memory.store(outside, 1, 1)
         assert caught.value.fault.kind is FaultKind.OUT_OF_BOUNDS
-        assert "map 'events' ring" in caught.value.fault.region
+        assert "the 13-byte ring buffer record 'events'" in caught.value.fault.region
 
 
 def test_a_record_that_nobody_wrote_is_read_as_a_finding() -> None:
@@ -282,3 +282,38 @@ def test_nothing_is_ever_found_in_a_ring_by_key() -> None:
 
     assert found.lookup(b"") == found.lookup_percpu(b"", 0) == 0
     assert found.update(b"", b"", 0) == found.delete(b"") == -EINVAL
+
+
+def test_a_record_in_the_wrong_hands_tells_who_reserved_and_who_submitted_it() -> None:
+    bench, found = ring()
+    memory = bench.memory
+    memory.site = Site(1, "prog", "call bpf_ringbuf_reserve")
+    first, second = found.reserve(8), found.reserve(16)
+    memory.site = Site(9, "prog", "call bpf_ringbuf_submit")
+    found.commit(first, 0, discard=False)
+
+    with pytest.raises(Trap) as early:
+        memory.store(second + 16, 8, 1)
+    assert early.value.fault.kind is FaultKind.OUT_OF_BOUNDS
+    assert "0 bytes behind the 16-byte ring buffer record 'events'" in early.value.fault.region
+    with pytest.raises(Trap) as late:
+        memory.load(first, 8)
+    fault = late.value.fault
+    assert fault.kind is FaultKind.USE_AFTER_FREE
+    assert fault.region == "0 bytes inside the freed 8-byte ring buffer record 'events'"
+    assert str(fault.allocated_by) == "call bpf_ringbuf_reserve at prog+1"
+    assert str(fault.freed_by) == "call bpf_ringbuf_submit at prog+9"
+    with pytest.raises(Trap) as again:
+        found.commit(first, 0, discard=True)
+    assert again.value.fault.freed_by == fault.freed_by
+
+
+def test_a_later_record_in_the_same_place_is_the_one_that_is_told_of() -> None:
+    bench, found = ring()
+    for _ in range(2):
+        addr = found.reserve(2032)
+        found.commit(addr, 0, discard=True)
+        found.drain()
+    again = found.reserve(8)
+
+    assert "inside the 8-byte ring buffer record 'events'" in bench.memory.describe(again)
