@@ -43,6 +43,10 @@ class Options:
     ``budget`` bounds one run (instructions).  ``stale_units`` lets programs read what
     ``bpf_mem_free`` gave back, as a real kernel does, instead of faulting; ``r0_garbage`` fills the
     upper half of r0 after a 32-bit kfunc from the seed instead of with x86-64's zeros.
+
+    ``modules`` are kernel modules to load before the programs: files, or names of installed
+    packages; ``btf_vmlinux`` ("builtin", "module") and ``kfunc_registration`` ("eager", "lazy")
+    are those of :class:`KernelConfig`.
     """
 
     kernel: str = DEFAULT_PROFILE
@@ -56,6 +60,9 @@ class Options:
     budget: int = 1 << 32
     stale_units: bool = False
     r0_garbage: bool = False
+    modules: tuple[str, ...] = ()
+    btf_vmlinux: str = "builtin"
+    kfunc_registration: str = "eager"
     arena_size: int = ARENA_SIZE
 
 
@@ -112,14 +119,16 @@ class Session:
         self.catalog = make_catalog(self.options.kfuncs)
         self.btf = kernel_btf(self.options, self.catalog, self.profile)
         self.kernel: Kernel | None = None
+        self._loaded = False
         self.images: dict[str, ProgramImage] = {}
         self._codes: dict[str, Code] = {}
 
     def bind_options(self, rodata: Mapping[str, bytes] | None = None) -> BindOptions:
         """What ``bind`` is told."""
         from bpfemu.bind import BindOptions
+        from bpfemu.record import replace
 
-        return BindOptions(
+        options = BindOptions(
             catalog=self.catalog,
             profile=self.profile,
             kernel_btf=self.btf,
@@ -128,6 +137,11 @@ class Session:
             kconfig=self.options.kconfig,
             rodata=rodata or {},
         )
+        if self.kernel is None or not self.kernel.has_modules:
+            return options
+        btf = self.kernel.btf
+        catalog, types = btf.modules.catalog(self.catalog), btf.modules.btfs()
+        return replace(options, catalog=catalog, modules=types, ksyms=btf.find_symbol)
 
     def bind(self, program: str, rodata: Mapping[str, bytes] | None = None) -> ProgramImage:
         """One program, linked and addressed."""
@@ -139,13 +153,23 @@ class Session:
         self, programs: Sequence[str], rodata: Mapping[str, bytes] | None = None
     ) -> dict[str, ProgramImage]:
         """Bind programs and give them a kernel with their maps and data in place."""
+        if self._loaded:
+            raise InputError(f"{self.object.name}: load can't be attempted twice", errno=22)
+        kernel = self.boot()
+        self.images = {name: self.bind(name, rodata) for name in programs}
+        self._loaded = True
+        for image in self.images.values():
+            kernel.load(image)
+        return self.images
+
+    def boot(self) -> Kernel:
+        """The kernel, with the modules of the options; what is loaded into it here, bind sees."""
         from bpfemu.bind import arena_base
         from bpfemu.kernel.config import KernelConfig
         from bpfemu.kernel.kernel import Kernel
 
         if self.kernel is not None:
-            raise InputError(f"{self.object.name}: load can't be attempted twice", errno=22)
-        self.images = {name: self.bind(name, rodata) for name in programs}
+            return self.kernel
         config = KernelConfig(
             profile=self.profile,
             cpus=self.options.cpus,
@@ -154,6 +178,8 @@ class Session:
             budget=self.options.budget,
             stale_units=self.options.stale_units,
             r0_garbage=self.options.r0_garbage,
+            btf_vmlinux=self.options.btf_vmlinux,
+            kfunc_registration=self.options.kfunc_registration,
         )
         self.kernel = Kernel(
             self.catalog,
@@ -162,9 +188,13 @@ class Session:
             arena_base=arena_base(self.options.seed),
             arena_size=self.options.arena_size,
         )
-        for image in self.images.values():
-            self.kernel.load(image)
-        return self.images
+        for module in self.options.modules:
+            if os.path.exists(module):
+                name = os.path.basename(module).split(".")[0]
+                self.kernel.modules.load(name, module)
+            else:
+                self.kernel.modules.load(module)
+        return self.kernel
 
     def code(self, program: str) -> Code:
         """What the engine made of a loaded program's image."""

@@ -215,6 +215,11 @@ class Kernel:
         return self._btf
 
     @property
+    def has_modules(self) -> bool:
+        """Whether any module is loaded; asking makes nothing."""
+        return self._btf is not None and len(self._btf.modules) > 0
+
+    @property
     def sysfs(self) -> Sysfs:
         """/sys/kernel/btf of this kernel."""
         return self.btf.sysfs
