@@ -3,7 +3,8 @@
 The runner starts one process per test::
 
     argv[1]   the memory, hex bytes separated by blanks; absent when there is none
-    stdin     the program, hex bytes separated by blanks; with --elf an object file, hex or raw
+    stdin     the program, hex bytes separated by blanks; with --elf an object file, hex or raw,
+              linked and run on a kernel if it has maps, data, helpers or several functions
     stdout    r0 in hex, exit status 0
     stderr    what went wrong, exit status 1 (the program faulted) or 2 (it is not a program)
 
@@ -19,13 +20,16 @@ import click
 
 from bpfemu.errors import InputError
 from bpfemu.isa.encoding import check_targets, decode
-from bpfemu.isa.insn import Insn
-from bpfemu.machine.stop import StopKind
+from bpfemu.isa.insn import Call, CallSub, Insn
+from bpfemu.machine.stop import Stop, StopKind
 from bpfemu.object import BpfObject, FuncDef
+from bpfemu.record import replace
 
 __all__ = ["conformance", "parse_hex"]
 
 _ELF_MAGIC = b"\x7fELF"
+_TEXT = ".text"
+_PACKET_TYPES = frozenset({1, 3, 4, 6})  # BPF_PROG_TYPE_SOCKET_FILTER, SCHED_CLS, SCHED_ACT, XDP
 
 
 def parse_hex(text: str | bytes, what: str) -> bytes:
@@ -42,25 +46,65 @@ def _is_hex(word: str) -> bool:
     return len(word) % 2 == 0 and all(digit in hexdigits for digit in word)
 
 
-def _object_code(data: bytes) -> tuple[Insn, ...]:
-    """The code of the program in an object file: ``main``, or the first function there is."""
+def _read(data: bytes) -> tuple[BpfObject, FuncDef]:
+    """The object on standard input, hex or raw, and the function that is to be run."""
     from bpfemu.elf import read_object
 
     raw = data if data.startswith(_ELF_MAGIC) else parse_hex(data, "standard input")
     obj = read_object(raw, "standard input")
-    func = _main_function(obj)
-    if func.relocs or func.core_relos:
-        names = ", ".join(sorted({reloc.symbol.name for reloc in func.relocs})) or "CO-RE"
-        raise InputError(f"{func.name}: refers to {names}, but runs without a kernel")
-    check_targets(func.code)
-    return func.code
+    return obj, _main_function(obj)
 
 
 def _main_function(obj: BpfObject) -> FuncDef:
+    """``main``; else the first program with a section of its own; else a global function."""
     functions = {func.name: func for func in reversed(obj.functions)}
     if not functions:
         raise InputError("standard input: the object holds no function")
-    return functions.get("main") or obj.functions[0]
+    ranks = sorted(obj.functions, key=lambda f: (f.section == _TEXT, f.binding == "local"))
+    return functions.get("main") or ranks[0]
+
+
+def _needs_kernel(func: FuncDef) -> bool:
+    """Does it call what is not in its own code, or refer to maps, data or types?"""
+    size = len(func.code)
+    calls = any(
+        isinstance(insn, Call) or (isinstance(insn, CallSub) and not 0 <= insn.target < size)
+        for insn in func.code
+    )
+    return calls or bool(func.relocs or func.core_relos) or func.section != _TEXT
+
+
+def _run_object(obj: BpfObject, func: FuncDef, memory: bytes, engine: str) -> Stop:
+    """Link the program and run it on a kernel; in ``.text`` it is one of type ``syscall``.
+
+    The memory is the context, of packet programs the packet; r2 is its length all the same.
+    """
+    from bpfemu.kernel.config import RunOptions
+    from bpfemu.session import Options, Session
+
+    if func.section == _TEXT:
+        typed = replace(func, section="syscall")
+        functions = tuple(typed if one is func else one for one in obj.functions)
+        obj = replace(obj, functions=functions)
+    session = Session(obj, Options(engine=engine))
+    packet = session.load([func.name])[func.name].prog_type in _PACKET_TYPES
+    options = RunOptions(data_in=memory or None) if packet else RunOptions(ctx=memory or None)
+    assert session.kernel is not None
+    machine, args = session.kernel.start(session.images[func.name], options)
+    first = args[0] if memory or packet else 0
+    return session.kernel.close(session.code(func.name).run(machine, (first, len(memory)))).stop
+
+
+def _run_code(code: tuple[Insn, ...], memory: bytes, engine: str) -> Stop:
+    """Run code with nothing around it."""
+    from bpfemu.engine.bare import bare_image, bare_machine
+    from bpfemu.engine.base import find_engine
+
+    if not code:
+        raise InputError("standard input: there is no program")
+    check_targets(code)
+    bare = bare_machine(memory)
+    return find_engine(engine).prepare(bare_image(code)).run(bare.machine, bare.args)
 
 
 @click.command("conformance-plugin")
@@ -70,17 +114,18 @@ def _main_function(obj: BpfObject) -> FuncDef:
 @click.option("--elf", is_flag=True, help="Standard input is an object file.")
 def conformance(memory: str, rest: tuple[str, ...], engine: str, elf: bool) -> int:
     """Run the program on standard input on MEMORY (hex bytes); print r0 in hex."""
-    from bpfemu.engine.bare import bare_image, bare_machine
-    from bpfemu.engine.base import find_engine
-
     if any(word.strip() for word in rest):  # the runner hands over its empty plugin options
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(rest)})")
     data = sys.stdin.buffer.read()
-    code = _object_code(data) if elf else decode(parse_hex(data, "standard input"))
-    if not code:
-        raise InputError("standard input: there is no program")
-    bare = bare_machine(parse_hex(memory, "the memory argument"))
-    stop = find_engine(engine).prepare(bare_image(code)).run(bare.machine, bare.args)
+    given = parse_hex(memory, "the memory argument")
+    if elf:
+        obj, func = _read(data)
+        runs = _needs_kernel(func)
+        stop = (
+            _run_object(obj, func, given, engine) if runs else _run_code(func.code, given, engine)
+        )
+    else:
+        stop = _run_code(decode(parse_hex(data, "standard input")), given, engine)
     if stop.kind is StopKind.EXIT:
         click.echo(f"{stop.r0:x}")
         return 0

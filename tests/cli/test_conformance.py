@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +14,13 @@ from bpfemu.cli import run_cli
 from bpfemu.engine.base import ENGINES
 from bpfemu.isa.encoding import encode
 from tests.builders.asm import prog_bytes
+from tests.builders.elf import ElfBuilder
 from tests.builders.text_object import text_object
 from tests.conformance.cases import Case, load_cases
 
 Plugin = Callable[..., tuple[int, str, str]]
 
+PROGRAMS = Path(__file__).parents[2] / "programs"
 CASES = [case for case in load_cases() if case.skb is None]
 ADD = prog_bytes("r0 = *(u8 *)(r1 +1); r0 <<= 8; r0 |= r2; exit")
 
@@ -80,13 +84,46 @@ def test_the_function_main_is_run_wherever_it_stands(plugin: Plugin) -> None:
     assert plugin(text_object(ADD, "other"), "aa bb", "--elf")[:2] == (0, "bb02\n")
 
 
-def test_an_object_that_needs_a_kernel_is_refused(plugin: Plugin) -> None:
+def test_an_object_whose_calls_lead_nowhere_is_refused(plugin: Plugin) -> None:
     data = text_object(prog_bytes("r1 = 0 ll; r0 = 0; exit"), relocated=True)
 
     status, out, err = plugin(data, "--elf")
 
     assert (status, out) == (2, "")
-    assert "main: refers to main, but runs without a kernel" in err
+    assert "main insn 0: no .text function starts at slot 0" in err
+
+
+def test_an_object_with_a_call_within_its_function_runs_as_it_stands(plugin: Plugin) -> None:
+    data = text_object(prog_bytes("r1 = 5; call sub; exit; sub: r0 = r1; r0 += 2; exit"))
+
+    assert plugin(data, "--elf") == (0, "7\n", "")
+
+
+def test_several_functions_are_linked_and_run_on_a_kernel(plugin: Plugin) -> None:
+    sub = prog_bytes("r0 = *(u8 *)(r1 +1); r0 += r2; exit")
+    call = struct.pack("<BBhi", 0x85, 0x10, 0, -4)  # back to the first slot
+    main = call + prog_bytes("r6 = r0; call 8; r0 = r6; exit")  # bpf_get_smp_processor_id
+    elf = ElfBuilder().section(".text", sub + main, flags=6)
+    elf.symbol("sub", ".text", 0, len(sub), "func", "local")
+    elf.symbol("entry", ".text", len(sub), len(main), "func")
+
+    assert plugin(elf.build(), "05 07 09", "--elf") == (0, "a\n", "")  # 7 + 3
+    status, _, err = plugin(elf.build(), "--elf")
+    assert status == 2 and "it reads 2 bytes of context, 0 are given" in err
+
+
+def test_an_object_with_maps_and_helpers_runs_on_a_kernel(plugin: Plugin) -> None:
+    status, out, err = plugin((PROGRAMS / "maps" / "hash.bpf.o").read_bytes(), "--elf")
+
+    assert (status, err) == (0, "") and int(out, 16) == 111
+
+
+def test_memory_is_the_packet_of_a_packet_program(plugin: Plugin) -> None:
+    packet = "00 " * 64
+
+    status, out, err = plugin((PROGRAMS / "packets" / "parse.bpf.o").read_bytes(), packet, "--elf")
+
+    assert (status, err) == (0, "") and out == "32\n"
 
 
 def test_an_object_without_functions_is_refused(plugin: Plugin) -> None:
