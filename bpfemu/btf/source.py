@@ -6,15 +6,16 @@ import errno
 import os
 import struct
 from mmap import mmap
-from typing import Final
+from typing import BinaryIO, Final
 
 from bpfemu.btf.parse import MAGIC
 from bpfemu.errors import ObjectError
 
-__all__ = ["blob_of", "btf_section", "map_file", "open_blob"]
+__all__ = ["blob_of", "btf_section", "map_file", "open_blob", "read_bounded"]
 
 SYSFS: Final = "/sys/kernel/btf/"
 MAX_FILE: Final = 1 << 30  # bytes; also the most that a compressed file may unpack to
+_CHUNK: Final = 1 << 20  # bytes
 _MAGICS: Final = (MAGIC.to_bytes(2, "little"), MAGIC.to_bytes(2, "big"))
 _GZIP: Final = b"\x1f\x8b"
 _ELF: Final = b"\x7fELF"
@@ -28,12 +29,26 @@ def open_blob(path: str | os.PathLike[str]) -> tuple[bytes | mmap, str]:
         return mapped, name
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_FILE + 1)
+            data = read_bounded(file)
     except (OSError, ValueError) as problem:
         number = problem.errno if isinstance(problem, OSError) else errno.EINVAL
         text = problem.strerror if isinstance(problem, OSError) else str(problem)
         raise ObjectError(f"cannot read it: {text}", path=path, errno=number) from problem
     return blob_of(data, path), name
+
+
+def read_bounded(file: BinaryIO) -> bytes:
+    """Return what a file holds, at most a little more than ``MAX_FILE`` bytes of it.
+
+    No more memory is taken than there is to read, which may be less or more than its size says.
+    """
+    data = file.read(min(os.fstat(file.fileno()).st_size, MAX_FILE) + 1)
+    parts = [data]
+    total = len(data)
+    while parts[-1] and total <= MAX_FILE:
+        parts.append(file.read(_CHUNK))
+        total += len(parts[-1])
+    return data if len(parts) <= 2 and not parts[-1] else b"".join(parts)
 
 
 def blob_of(data: bytes, path: str) -> bytes:

@@ -18,7 +18,7 @@ from typing import Final
 
 from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
-from bpfemu.btf.source import MAX_FILE, blob_of, btf_section
+from bpfemu.btf.source import MAX_FILE, blob_of, btf_section, read_bounded
 from bpfemu.errors import ObjectError
 from bpfemu.kernel.btf_notifier import ModuleBlob
 from bpfemu.kernel.registration import KfuncId, KfuncSet
@@ -77,7 +77,7 @@ def tagged_kfuncs(btf: Btf) -> KfuncSet:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_FILE + 1)
+            return read_bounded(file)
     except OSError as problem:
         text = f"cannot read it: {problem.strerror}"
         raise ObjectError(text, path=path, errno=problem.errno) from problem

@@ -117,7 +117,7 @@ class OpenFile:
     def __init__(self, file: BtfFile, *, readable: bool = True) -> None:
         self.file = file
         self.position = 0  # bytes
-        self._stat = file.stat()
+        self._content = file.content()
         self._readable = readable
         self._open = True
 
@@ -135,7 +135,7 @@ class OpenFile:
     def fstat(self) -> FileStat:
         """As stat was when the file was opened, also after it was removed."""
         self._need_open()
-        return self._stat
+        return FileStat(0o100444, len(self._content))
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, never more than 4096, from where the last read ended."""
@@ -150,7 +150,9 @@ class OpenFile:
             raise error(errno.EBADF, self.file.path)
         if offset < 0 or size < 0:
             raise error(errno.EINVAL, self.file.path)
-        return self.file.content()[offset : offset + min(size, CHUNK)]
+        if self.file.removed:
+            raise error(errno.ENODEV, self.file.path)
+        return self._content[offset : offset + min(size, CHUNK)]
 
     def write(self, data: bytes) -> int:
         """EBADF: the file is not open for writing."""
@@ -164,7 +166,7 @@ class OpenFile:
     def lseek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move; SEEK_DATA (3) and SEEK_HOLE (4) see a file without holes."""
         self._need_open()
-        size = self._stat.st_size
+        size = len(self._content)
         if whence in (3, 4) and not 0 <= offset < size:
             raise error(errno.ENXIO, self.file.path)
         places = {0: offset, 1: self.position + offset, 2: size + offset, 3: offset, 4: size}

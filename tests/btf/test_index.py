@@ -1,9 +1,11 @@
 """The on-disk index: what is found with it, and what it takes to be believed."""
 
 import os
+import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from zlib import crc32
@@ -290,3 +292,24 @@ def test_the_running_kernels_btf_reads_the_same_with_and_without_its_index(cache
     assert [indexed.find(name) for name in names] == want
     assert indexed.find_all("list_head") == want_all
     assert list(indexed.starts) == starts
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/sys/kernel/btf/vmlinux"), reason="this kernel offers no BTF"
+)
+def test_opening_and_asking_take_less_memory_than_the_blob_again(tmp_path, cache):
+    """With and without an index; the bytes of the file are the other half."""
+    path = tmp_path / "vmlinux"
+    shutil.copyfile("/sys/kernel/btf/vmlinux", path)
+    size = path.stat().st_size
+
+    for _ in range(2):
+        tracemalloc.start()
+        btf = Btf.open(path)
+        for name in ("task_struct", "bpf_iter_num_new", "list_head", "no_such_name", "file"):
+            for id in btf.find_all(name):
+                btf.type(id)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        del btf
+        assert peak < 2 * size

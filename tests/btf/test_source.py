@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+import tracemalloc
 
 import pytest
 
@@ -115,3 +116,31 @@ def test_a_kernels_file_is_mapped_and_read_where_that_is_refused(tmp_path, monke
     (tmp_path / "empty").write_bytes(b"")  # cannot be mapped
     with pytest.raises(ObjectError, match="neither BTF"):
         Btf.open(tmp_path / "empty")
+
+
+def test_reading_takes_no_more_memory_than_there_is_to_read(tmp_path):
+    """A file that grows while it is read, and one whose size says nothing, are read whole."""
+    path = tmp_path / "x"
+    path.write_bytes(pair_blob())
+    tracemalloc.start()
+    with open(path, "rb") as file:
+        assert source.read_bounded(file) == pair_blob()
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+    reader, writer = os.pipe()
+    os.write(writer, pair_blob())
+    os.close(writer)
+    with open(reader, "rb") as file:
+        assert source.read_bounded(file) == pair_blob()
+
+
+def test_reading_ends_soon_after_the_limit(monkeypatch):
+    monkeypatch.setattr(source, "MAX_FILE", 100)
+    monkeypatch.setattr(source, "_CHUNK", 7)
+    reader, writer = os.pipe()
+    os.write(writer, bytes(5000))
+    os.close(writer)
+
+    with open(reader, "rb") as file:
+        assert 100 < len(source.read_bounded(file)) < 110
