@@ -73,7 +73,9 @@ def check_reached(
         definition = layout.maps[index].definition
         if definition.type not in catalog.map_types:
             kind = map_type_name(definition.type)
-            rule = f"map {definition.name!r}: map type {kind} ({definition.type}) is not emulated"
+            known = kind != f"type {definition.type}"
+            what = f"map type {kind} ({definition.type})" if known else f"map {kind}"
+            rule = f"map {definition.name!r}: {what} is not emulated"
             raise BindError(
                 rule, program=linked.name, symbol=definition.name, slot=slot, errno=ENOTSUP
             )

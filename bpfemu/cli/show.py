@@ -7,6 +7,7 @@ from typing import Any
 from bpfemu.btf import Btf, kinds
 from bpfemu.btf.values import value_to_python
 from bpfemu.cli.console import heading, write
+from bpfemu.errors import InputError
 from bpfemu.machine.stop import Fault, Site
 from bpfemu.outcome import Leak, Outcome, Record, errno_name
 from bpfemu.skeleton import DataView, MapView, Skeleton
@@ -139,7 +140,11 @@ def _section(title: str, lines: list[str]) -> None:
 
 
 def _shows(view: MapView) -> bool:
-    return bool(getattr(view.map, "shows_elements", True))
+    """Does the kernel have the map, and elements to show?  Unknown types are left out when bound."""
+    try:
+        return bool(getattr(view.map, "shows_elements", True))
+    except InputError:
+        return False
 
 
 def _map_data(view: MapView) -> list[dict[str, Any]]:

@@ -151,6 +151,11 @@ def test_a_map_type_that_is_not_emulated_is_named_where_it_is_reached() -> None:
     assert (error.errno, error.slot, error.symbol) == (errno.ENOTSUP, 0, "queue")
 
 
+def test_a_map_type_that_no_kernel_has_is_named_by_its_number() -> None:
+    error = refused("r1 = &later ll; exit", maps=[MapDef("later", 77, 0, 4, 8)])
+    assert "map 'later': map type 77 is not emulated" in str(error)
+
+
 def test_a_map_that_nobody_reaches_is_left_out_of_the_image() -> None:
     queue = MapDef("queue", 22, 0, 4, 8, offset=32)
     found = image("r0 = 0; exit", maps=[HASH, queue])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfemu.cli import run_cli
+from bpfemu.compile import find_compilers
 
 DATA = Path(__file__).parent.parent / "data"
 OBJECT = str(DATA / "skel.bpf.o")
@@ -181,3 +182,33 @@ def test_a_spent_budget_shows_its_loop(cli) -> None:  # type: ignore[no-untyped-
     assert "budget: the program was still running after 500 instructions" in text
     assert "\n  loop      pc " in text and "loops.bpf.c:6" in text
     assert "iterator  bpf_iter_num, made at pc 8" in text
+
+
+UNUSED_MAP = """
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, 8);
+	__uint(value_size, 8);
+	__uint(max_entries, 4);
+} trie SEC(".maps");
+char LICENSE[] SEC("license") = "GPL";
+SEC("raw_tp")
+int unused(void *ctx) { return 5; }
+"""
+
+
+@pytest.mark.skipif(not list(find_compilers()), reason="no clang that compiles for BPF")
+def test_a_map_that_is_not_emulated_is_no_matter_where_no_program_uses_it(
+    cli,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "x.bpf.c"
+    source.write_text(UNUSED_MAP)
+
+    status, out, err = cli("run", str(source))
+
+    assert (status, err) == (0, "")
+    assert out.startswith("unused: returned 5; ")
