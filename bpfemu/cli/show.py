@@ -140,7 +140,7 @@ def _section(title: str, lines: list[str]) -> None:
 
 
 def _shows(view: MapView) -> bool:
-    """Does the kernel have the map, and elements to show?  Unknown types are left out when bound."""
+    """Has it elements to show?  A map of a type that is not emulated is there for no program."""
     try:
         return bool(getattr(view.map, "shows_elements", True))
     except InputError:
