@@ -183,9 +183,9 @@ class KfuncCalls:
 
     def _find(self, btf: BtfObject, id: int) -> FoundKfunc:
         problem = call_problem(btf.btf, id)
-        func = btf.btf.type(id) if btf.btf.has_id(id) else None
         if problem is not None and not problem.startswith("The function"):
             raise _refusal(problem, errno.EINVAL)
+        func = btf.btf.type(id)
         assert isinstance(func, k.Func)
         addr = self._world.find_symbol(func.name)
         if addr is None:

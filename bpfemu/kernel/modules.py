@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from bpfemu.btf import Btf
-from bpfemu.errors import InputError
+from bpfemu.btf import Btf, Func
+from bpfemu.errors import InputError, ObjectError
 from bpfemu.kernel.btf_notifier import BtfNotifier, Module, ModuleBlob, ModuleBtf, ModuleState
 from bpfemu.kernel.registration import KfuncId, KfuncSet, KfuncTable, need_hook
 from bpfemu.kernel.vmlinux_state import CARRIER, VmlinuxBtf
@@ -343,6 +343,9 @@ def _clean(name: str) -> str:
 def _function_name(module: Module, id: int) -> str:
     if module.btf is None:
         return ""
-    found = module.btf.built_id(id)
-    btf = module.btf.btf
-    return getattr(btf.type(found), "name", "") if btf.has_id(found) else ""
+    found, btf = module.btf.built_id(id), module.btf.btf
+    try:
+        func = btf.type(found) if btf.has_id(found) else None
+    except ObjectError:
+        return ""
+    return func.name if isinstance(func, Func) else ""

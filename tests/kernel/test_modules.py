@@ -477,6 +477,19 @@ def test_functions_of_modules_get_addresses_of_their_own(kernel):
     assert kernel.find_symbol("put_task") == 0xFFFF_FFFF_8100_0000 + 16 * 5
 
 
+def test_ids_that_have_no_name_have_no_address():
+    """Lazily, wrong ids are registered: no function, a prototype with a name that is none."""
+    b = BtfBuilder(vmlinux())
+    b.func_proto(0, [("p", 1)])
+    odd = bytearray(b.encode())
+    odd[24 + 12 : 24 + 16] = b"\xff\xff\xff\x0f"  # the parameter's name offset
+    kernel = kernel_btf(kfunc_registration="lazy")
+
+    module = kernel.modules.load("mod", bytes(odd), [COUNT, 1, 999])
+
+    assert module.symbols == {}
+
+
 def test_without_memory_a_symbol_cannot_have_bytes(kernel):
     with pytest.raises(InputError, match="no memory to put it in"):
         kernel.modules.load("mod", ksyms={"value": b"x"})
