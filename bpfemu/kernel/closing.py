@@ -46,6 +46,7 @@ def close_run(kernel: Kernel, run: Run, stop: Stop) -> Outcome:
         allocator=_allocator_stats(kernel, run),
         printk=kernel.printk.drain(),
         records=_records(kernel),
+        injected=tuple(run.injected),
         ctx_out=run.ctx_block.ctx_out(),
         data_out=run.ctx_block.data_out(),
         duration=kernel.clock.now - run.started,

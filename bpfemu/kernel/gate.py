@@ -13,7 +13,9 @@ Which of these a target needs is decided once, from its flags; a call then runs 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from functools import partial
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpfemu.errors import BodyError, BpfemuError
 from bpfemu.image import CallTarget, ProgramImage
@@ -43,6 +45,9 @@ from bpfemu.proto.space import Space
 from bpfemu.proto.spec import HelperSpec, KfuncSpec
 from bpfemu.record import dataclass
 
+if TYPE_CHECKING:
+    from bpfemu.kernel.faults import FaultTable
+
 __all__ = ["Gate", "GateParts"]
 
 CallOut: TypeAlias = Callable[[int, list[int]], Upcall | None]
@@ -63,6 +68,7 @@ class GateParts:
     locks: LockTable
     clock: EmulatedClock
     random: RandomStream
+    faults: Callable[[], FaultTable | None] = lambda: None
 
 
 class Gate:
@@ -76,12 +82,16 @@ class Gate:
         self._sites: dict[int, Site] = {}
         self._timed = parts.config.profile.at_least((6, 15))
         self._run: Run
-        self._ledger: Ledger
+        self._books = Books(Ledger(parts.memory, ()), parts.space.layouts)
 
     def begin(self, run: Run) -> None:
         """From now on calls are those of this run."""
         self._run = run
-        self._ledger = run.ledger
+        self._books.ledger = run.ledger
+
+    def forget_calls(self) -> None:
+        """Targets are made anew when they are next called: what they rest on has changed."""
+        self._calls = [None] * len(self._image.calls)
 
     # ---- what engines ask -------------------------------------------------------------------
 
@@ -92,7 +102,7 @@ class Gate:
 
     def packet_load(self, size: int, offset: int, pc: int, regs: list[int]) -> None:
         """LD_ABS and LD_IND: out of the packet's bounds the program ends with 0."""
-        if self._ledger.references_open():
+        if self._books.ledger.references_open():
             raise refuse(FaultKind.REFERENCE_STATE, "BPF_LD_[ABS|IND] would lead to reference leak")
         packet = self._run.packet
         value = None if packet is None else packet.load(self._memory, size, offset)
@@ -143,8 +153,7 @@ class Gate:
         spec = target.spec
         assert spec is not None
         checks = self._checks(spec)
-        books = Books(lambda: self._ledger, self._parts.space.layouts)
-        entry = combined(accounts(spec, target.btf_id, books))
+        entry = combined(accounts(spec, target.btf_id, self._books))
         args = converters(spec, self._parts.space, self._parts.services, self.code_slot)
         if spec.generator:
             return self._upcall(spec, checks, entry, args)
@@ -155,14 +164,32 @@ class Gate:
         parts = self._parts
         rules = (
             lock_rule(spec, parts.locks),
-            sleep_rule(spec, parts.cpus, parts.rcu, lambda: self._ledger),
+            sleep_rule(spec, parts.cpus, parts.rcu, lambda: self._books.ledger),
             rcu_rule(spec, parts.rcu, parts.locks),
-            section_rule(spec.name, parts.rcu, lambda: self._ledger),
+            section_rule(spec.name, parts.rcu, lambda: self._books.ledger),
         )
         return [rule for rule in rules if rule is not None]
 
-    def _services(self, spec: KfuncSpec | HelperSpec) -> dict[str, Any]:
-        return {name: self._parts.services[name] for name in spec.services if name != "args"}
+    def _body(self, spec: KfuncSpec | HelperSpec) -> Callable[..., Any]:
+        """What step 5 calls: the body, or something around it that may fail on purpose."""
+        faults = self._parts.faults()
+        return spec.body if faults is None else faults.body(spec)
+
+    def _entered(
+        self, spec: KfuncSpec | HelperSpec, args: list[tuple[int, Converter]]
+    ) -> Callable[[list[int]], Any]:
+        """Steps 4 and 5: registers → what the body returns."""
+        names = [name for name in spec.services if name != "args"]
+        services = {name: self._parts.services[name] for name in names}
+        body = _with_services(self._body(spec), services)
+        if len(names) == len(spec.services):
+            return _called(body, args)
+
+        def raw(regs: list[int]) -> Any:
+            values = [convert(regs[reg]) for reg, convert in args]
+            return body(*values, args=[reg or 0 for reg in regs[1:6]])
+
+        return raw
 
     def _r0(self, spec: KfuncSpec | HelperSpec) -> Callable[[Any], int | None]:
         garbage = self._parts.config.r0_garbage and isinstance(spec, KfuncSpec)
@@ -176,21 +203,17 @@ class Gate:
         args: list[tuple[int, Converter]],
     ) -> CallOut:
         """A body that returns."""
-        body, services, to_r0 = spec.body, self._services(spec), self._r0(spec)
+        body, to_r0 = self._entered(spec, args), self._r0(spec)
         before, after = entry.before, entry.after
-        memory, sites, raw, name = self._memory, self._sites, "args" in spec.services, spec.name
+        memory, sites, name = self._memory, self._sites, spec.name
 
         def call(pc: int, regs: list[int]) -> None:
             for check in checks:
                 check()
             token = before(regs)
-            values = [convert(regs[reg]) for reg, convert in args]
             memory.site = site = sites.get(pc) or self.site(pc)
             try:
-                if raw:
-                    result = body(*values, **services, args=[reg or 0 for reg in regs[1:6]])
-                else:
-                    result = body(*values, **services)
+                result = body(regs)
             except _CARRIERS:
                 raise
             except Exception as error:
@@ -215,18 +238,15 @@ class Gate:
         args: list[tuple[int, Converter]],
     ) -> CallOut:
         """A body that calls back into the program: a generator that the engine drives."""
-        body, services, to_r0 = spec.body, self._services(spec), self._r0(spec)
+        body, to_r0 = self._entered(spec, args), self._r0(spec)
         before, after = entry.before, entry.after
-        raw = "args" in spec.services
 
         def call(pc: int, regs: list[int]) -> Upcall:
             for check in checks:
                 check()
             token = before(regs)
-            values = [convert(regs[reg]) for reg, convert in args]
-            extra = {"args": [reg or 0 for reg in regs[1:6]]} if raw else {}
             site = self.site(pc)
-            result = yield from self._drive(spec.name, body(*values, **services, **extra), site)
+            result = yield from self._drive(spec.name, body(regs), site)
             try:
                 r0 = to_r0(result)
             except Exception as error:
@@ -255,6 +275,33 @@ class Gate:
         finally:
             memory.site = None
             body.close()
+
+
+def _with_services(body: Callable[..., Any], services: dict[str, Any]) -> Callable[..., Any]:
+    """The body with its services for defaults: cheaper than handing them over at each call."""
+    if not services:
+        return body
+    if not isinstance(body, FunctionType) or not body.__code__.co_kwonlyargcount:
+        return partial(body, **services)  # something around the real one
+    bound = FunctionType(
+        body.__code__, body.__globals__, body.__name__, body.__defaults__, body.__closure__
+    )
+    bound.__kwdefaults__ = services
+    return bound
+
+
+def _called(
+    body: Callable[..., Any], args: list[tuple[int, Converter]]
+) -> Callable[[list[int]], Any]:
+    """Convert the arguments, then call; most functions have one or two."""
+    converts = [convert for _, convert in args]
+    if len(args) == 1:
+        [first] = converts
+        return lambda regs: body(first(regs[1]))
+    if len(args) == 2:
+        first, second = converts
+        return lambda regs: body(first(regs[1]), second(regs[2]))
+    return lambda regs: body(*[convert(regs[reg]) for reg, convert in args])
 
 
 def _poisoned(target: CallTarget) -> CallOut:

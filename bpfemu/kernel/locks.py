@@ -8,6 +8,7 @@ Source: iterator notes, sections 2.3 to 2.5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from bpfemu.errors import InputError
@@ -35,7 +36,10 @@ class MmapLock:
 
 
 class LockTable:
-    """Service ``locks``: spin locks, mmap locks, per-VMA locks."""
+    """Service ``locks``: spin locks, mmap locks, per-VMA locks.
+
+    ``trylock_fails`` is asked before each trylock, with "alloc_lock", "mmap_lock" or "vma_lock".
+    """
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -43,11 +47,14 @@ class LockTable:
         self._mmaps: dict[int, MmapLock] = {}
         self._vmas: dict[int, tuple[int, str]] = {}  # VMA: (readers, writer)
         self.own: dict[int, Site | None] = {}  # spin locks of SELF, in the order taken
+        self.trylock_fails: Callable[[str], bool] | None = None
 
     # ---- spin locks -----------------------------------------------------------------------
 
     def spin_trylock(self, lock: Any) -> bool:
         """False when held by anybody, SELF included."""
+        if self.trylock_fails is not None and self.trylock_fails("alloc_lock"):
+            return False
         return self._spin(int(lock), SELF)
 
     def spin_lock(self, lock: Any) -> None:
@@ -114,6 +121,8 @@ class LockTable:
 
     def mmap_read_trylock(self, mm: Any) -> bool:
         """False when write-held, or when a writer waits: readers do not overtake it."""
+        if self.trylock_fails is not None and self.trylock_fails("mmap_lock"):
+            return False
         lock = self.mmap(mm)
         if lock.writer or lock.waiters:
             return False
@@ -197,6 +206,8 @@ class LockTable:
 
     def vma_read_trylock(self, vma: Any) -> bool:
         """False when write-locked."""
+        if self.trylock_fails is not None and self.trylock_fails("vma_lock"):
+            return False
         readers, writer = self._vmas.get(int(vma), (0, ""))
         if writer:
             return False

@@ -90,6 +90,11 @@ class BpfMemAlloc:
         self._blocks: dict[int, int] = {}  # CPU: address of its caches
         self._destroyed = False
 
+    @property
+    def fixed_size(self) -> int:
+        """Bytes of a unit where there is one class only, 0 where there is every class."""
+        return self._fixed
+
     # ---- the kernel's entry points --------------------------------------------------------
 
     def alloc(self, size: int) -> int:

@@ -33,7 +33,10 @@ class UserSpace(Protocol):
 
 
 class NoFaultReader:
-    """Service ``probe_read``.  ``space_of`` finds a task's user memory; None: the current's."""
+    """Service ``probe_read``.  ``space_of`` finds a task's user memory; None: the current's.
+
+    ``user_fails`` is asked before each access to user memory: an errno makes that its result.
+    """
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class NoFaultReader:
     ) -> None:
         self._memory = memory
         self._space_of = space_of
+        self.user_fails: Callable[[], int] | None = None
         self._no_vsyscall = profile.at_least((6, 8))
 
     def allowed(self, addr: int) -> bool:
@@ -72,13 +76,16 @@ class NoFaultReader:
 
     def write_user(self, addr: int, data: bytes) -> int:
         """0, or -EFAULT."""
+        if self.user_fails is not None and (error := self.user_fails()):
+            return error
         space = self._space_of(None)
         if space is None or not _access_ok(addr, len(data)):
             return -EFAULT
         return 0 if space.write(addr, bytes(data)) else -EFAULT
 
-    @staticmethod
-    def _user(space: UserSpace | None, addr: int, size: int) -> bytes | int:
+    def _user(self, space: UserSpace | None, addr: int, size: int) -> bytes | int:
+        if self.user_fails is not None and (error := self.user_fails()):
+            return error
         if space is None or not _access_ok(addr, size):
             return -EFAULT
         data = space.read(addr, size)

@@ -13,6 +13,7 @@ from bpfemu.kernel.packet import Packet
 from bpfemu.machine.machine import Machine
 
 if TYPE_CHECKING:
+    from bpfemu.kernel.faults import MetPoint
     from bpfemu.kernel.gate import Gate
 
 __all__ = ["Run", "RunningProgram"]
@@ -43,6 +44,9 @@ class Run:
         self.stats_before: dict[tuple[int, int], tuple[int, int, int, int]] = {}
         self.serial_before = 0  # allocations before this run
         self.calls = 0  # calls out so far
+        self.met: list[MetPoint] = []  # fault points, where any is looked at
+        self.point_calls: dict[str, int] = {}  # calls of each so far
+        self.injected: list[str] = []  # failures made, in words
         self._insn_ns = config.insn_ns
         self._call_ns = config.call_ns
 
