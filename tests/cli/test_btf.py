@@ -14,8 +14,9 @@ def test_help_lists_the_commands(cli: Cli) -> None:
     status, out, _ = cli("btf", "--help")
 
     assert status == 0
-    assert "dump   Dump the types of a file: raw, C or JSON." in out
-    assert "check  What a 6.18 kernel would refuse, and why." in out
+    assert "dump    Dump the types of a file: raw, C or JSON." in out
+    assert "check   What a 6.18 kernel would refuse, and why." in out
+    assert "policy  What modules do under each loading policy." in out
 
 
 def test_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
