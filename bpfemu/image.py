@@ -104,6 +104,7 @@ class ProgramImage:
     ctx_args: tuple[tuple[str, int], ...] = ()  # BTF-typed context: (name, type id)
     exception_callback: int = -1  # slot
     tags: tuple[str, ...] = ()
+    ksyms: tuple[tuple[str, int, str], ...] = ()  # kernel symbols: (name, address, BTF's module)
     digest: str = ""  # sha256 over code and addresses, hex
     warnings: tuple[str, ...] = field(default=())
 

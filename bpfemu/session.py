@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from bpfemu.btf import Btf
     from bpfemu.engine.base import Code
     from bpfemu.image import ProgramImage
-    from bpfemu.kernel.config import RunOptions
+    from bpfemu.kernel.config import KernelConfig, RunOptions
     from bpfemu.kernel.kernel import Kernel
+    from bpfemu.kernel.variables import KernelSymbols
     from bpfemu.machine.probe import Probe
     from bpfemu.object import BpfObject
     from bpfemu.outcome import Outcome
@@ -46,7 +47,7 @@ class Options:
 
     ``modules`` are kernel modules to load before the programs: files, or names of installed
     packages; ``btf_vmlinux`` ("builtin", "module") and ``kfunc_registration`` ("eager", "lazy")
-    are those of :class:`KernelConfig`.
+    are those of :class:`KernelConfig`, as is ``kallsyms`` ("all", "functions", "restricted").
     """
 
     kernel: str = DEFAULT_PROFILE
@@ -63,6 +64,7 @@ class Options:
     modules: tuple[str, ...] = ()
     btf_vmlinux: str = "builtin"
     kfunc_registration: str = "eager"
+    kallsyms: str = "all"
     arena_size: int = ARENA_SIZE
 
 
@@ -83,14 +85,24 @@ def make_catalog(packages: tuple[str, ...] = ()) -> Catalog:
 
 
 def kernel_btf(options: Options, catalog: Catalog, profile: KernelProfile) -> Btf:
-    """The kernel's types: our own, or those of the file that ``options.btf`` names."""
+    """The kernel's types: our own, or those of the file that ``options.btf`` names.
+
+    Variables of the world that these do not have are added.
+    """
     if options.btf is not None:
         from bpfemu.btf import Btf
 
-        return Btf.open(options.btf)
-    from bpfemu.kernel.vmlinux import vmlinux_btf
+        btf = Btf.open(options.btf)
+    else:
+        from bpfemu.kernel.vmlinux import vmlinux_btf
 
-    return vmlinux_btf(catalog, profile)
+        btf = vmlinux_btf(catalog, profile)
+    own = [v for v in options.world.variables if not v.module] if options.world else []
+    if not own:
+        return btf
+    from bpfemu.kernel.variables_btf import with_variables
+
+    return with_variables(btf, own)
 
 
 def read(path: str | os.PathLike[str]) -> BpfObject:
@@ -119,6 +131,7 @@ class Session:
         self.catalog = make_catalog(self.options.kfuncs)
         self.btf = kernel_btf(self.options, self.catalog, self.profile)
         self.kernel: Kernel | None = None
+        self._symbols: KernelSymbols | None = None
         self._loaded = False
         self.images: dict[str, ProgramImage] = {}
         self._codes: dict[str, Code] = {}
@@ -136,12 +149,49 @@ class Session:
             arena_size=self.options.arena_size,
             kconfig=self.options.kconfig,
             rodata=rodata or {},
+            ksyms=lambda name: self.symbols.find(name),
+            kallsyms=lambda name: self.symbols.shown(name),
         )
         if self.kernel is None or not self.kernel.has_modules:
             return options
         btf = self.kernel.btf
         catalog, types = btf.modules.catalog(self.catalog), btf.modules.btfs()
-        return replace(options, catalog=catalog, modules=types, ksyms=btf.find_symbol)
+        return replace(
+            options,
+            catalog=catalog,
+            modules=types,
+            ksyms=btf.find_symbol,
+            kallsyms=lambda name: self.symbols.shown(name, btf.modules.find_symbol),
+        )
+
+    @property
+    def symbols(self) -> KernelSymbols:
+        """kallsyms of the session's kernel, whether it has been booted or not."""
+        if self._symbols is None:
+            from bpfemu.bind import arena_base
+            from bpfemu.kernel.symbol_places import kernel_layouts
+            from bpfemu.kernel.variables import KernelSymbols
+
+            end = arena_base(self.options.seed) + self.options.arena_size
+            layouts = kernel_layouts(self.catalog, self.btf)
+            self._symbols = KernelSymbols(layouts, self._config(), end)
+        return self._symbols
+
+    def _config(self) -> KernelConfig:
+        from bpfemu.kernel.config import KernelConfig
+
+        return KernelConfig(
+            profile=self.profile,
+            cpus=self.options.cpus,
+            seed=self.options.seed,
+            world=self.options.world,
+            budget=self.options.budget,
+            stale_units=self.options.stale_units,
+            r0_garbage=self.options.r0_garbage,
+            btf_vmlinux=self.options.btf_vmlinux,
+            kfunc_registration=self.options.kfunc_registration,
+            kallsyms=self.options.kallsyms,
+        )
 
     def bind(self, program: str, rodata: Mapping[str, bytes] | None = None) -> ProgramImage:
         """One program, linked and addressed."""
@@ -165,25 +215,13 @@ class Session:
     def boot(self) -> Kernel:
         """The kernel, with the modules of the options; what is loaded into it here, bind sees."""
         from bpfemu.bind import arena_base
-        from bpfemu.kernel.config import KernelConfig
         from bpfemu.kernel.kernel import Kernel
 
         if self.kernel is not None:
             return self.kernel
-        config = KernelConfig(
-            profile=self.profile,
-            cpus=self.options.cpus,
-            seed=self.options.seed,
-            world=self.options.world,
-            budget=self.options.budget,
-            stale_units=self.options.stale_units,
-            r0_garbage=self.options.r0_garbage,
-            btf_vmlinux=self.options.btf_vmlinux,
-            kfunc_registration=self.options.kfunc_registration,
-        )
         self.kernel = Kernel(
             self.catalog,
-            config,
+            self._config(),
             kernel_btf=self.btf,
             arena_base=arena_base(self.options.seed),
             arena_size=self.options.arena_size,
@@ -194,7 +232,18 @@ class Session:
                 self.kernel.modules.load(name, module)
             else:
                 self.kernel.modules.load(module)
+        self._load_described(self.kernel)
         return self.kernel
+
+    def _load_described(self, kernel: Kernel) -> None:
+        """Modules that nothing is known of but the variables that the world gives them."""
+        own = self.options.world.variables if self.options.world else ()
+        if any(variable.module for variable in own):
+            from bpfemu.kernel.variables_btf import module_btfs
+
+            for name, btf in module_btfs(self.btf, own).items():
+                if name not in kernel.modules:
+                    kernel.modules.load(name, btf)
 
     def code(self, program: str) -> Code:
         """What the engine made of a loaded program's image."""
@@ -209,7 +258,8 @@ class Session:
     def run(self, program: str, options: RunOptions, probe: Probe | None = None) -> Outcome:
         """Run a loaded program once."""
         if self.kernel is None or program not in self.images:
-            raise InputError(f"{self.object.name}: program {program!r} is not loaded", errno=22)
+            rule = f"program {program!r} is not loaded; set its autoload before load"
+            raise InputError(f"{self.object.name}: {rule}", errno=22)
         machine, args = self.kernel.start(self.images[program], options)
         machine.probe = probe
         try:
@@ -222,6 +272,7 @@ class Session:
     def start(self, program: str, options: RunOptions) -> Any:
         """A run that can be stepped: the engine's Run; finish it with ``finish``."""
         if self.kernel is None or program not in self.images:
-            raise InputError(f"{self.object.name}: program {program!r} is not loaded", errno=22)
+            rule = f"program {program!r} is not loaded; set its autoload before load"
+            raise InputError(f"{self.object.name}: {rule}", errno=22)
         machine, args = self.kernel.start(self.images[program], options)
         return self.code(program).start(machine, args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bpfemu.btf import Btf
@@ -11,12 +11,13 @@ from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.profile import KernelProfile
 from bpfemu.record import dataclass, field
 
-__all__ = ["ARENA_SIZE", "BindOptions"]
+__all__ = ["ARENA_SIZE", "BindOptions", "no_symbols"]
 
 ARENA_SIZE: Final = 256 << 20  # bytes
 
 
-def _no_symbols(name: str) -> int | None:
+def no_symbols(name: str) -> int | None:
+    """kallsyms when nobody gives any: functions have addresses all the same."""
     return None
 
 
@@ -26,8 +27,9 @@ class BindOptions:
 
     ``kconfig`` gives CONFIG_* values (as Python values or in the words of a config file),
     ``rodata`` replaces the initial bytes of read-only (or other) data sections by name,
-    ``map_overrides`` replaces map definitions by name, ``ksyms`` is kallsyms (name → address),
-    ``modules`` are the BTFs of loaded modules by name.
+    ``map_overrides`` replaces map definitions by name, ``ksyms`` is kallsyms as the kernel
+    knows it (name → address), ``kallsyms`` what /proc/kallsyms shows (every address of a name;
+    None: the same), ``modules`` are the BTFs of loaded modules by name.
     """
 
     catalog: Catalog
@@ -38,5 +40,6 @@ class BindOptions:
     kconfig: Mapping[str, object] = field(default_factory=dict)
     rodata: Mapping[str, bytes] = field(default_factory=dict)
     map_overrides: Mapping[str, MapDef] = field(default_factory=dict)
-    ksyms: Callable[[str], int | None] = _no_symbols
+    ksyms: Callable[[str], int | None] = no_symbols
+    kallsyms: Callable[[str], Sequence[int]] | None = None
     modules: Mapping[str, Btf] = field(default_factory=dict)

@@ -128,6 +128,7 @@ def _image(bound: _Bound, options: BindOptions) -> ProgramImage:
         ctx_args=attach.args,
         exception_callback=linked.exception_callback,
         tags=bound.function.tags,
+        ksyms=tuple(sorted({(s.name, s.addr, s.module) for s in bound.found.ksyms})),
         digest=_digest(code, calls, facts),
         warnings=bound.obj.notes,
     )

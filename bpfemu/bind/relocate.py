@@ -12,13 +12,15 @@ from errno import EINVAL, ENOTSUP
 from typing import Final
 
 from bpfemu.bind.kconfig import kconfig_offsets
+from bpfemu.bind.ksyms import KsymUse, Symbol, too_many_btfs
 from bpfemu.bind.layout import ARENA_SECTION, Layout
 from bpfemu.bind.link import RELOC_ERROR, Linked
 from bpfemu.bind.resolve import Externs
-from bpfemu.bind.values import Kind, Value
+from bpfemu.bind.values import Kind, Value, constant
 from bpfemu.errors import BindError
 from bpfemu.image import CallTarget, MapSlot, Segment
 from bpfemu.isa.insn import Call, CallSub, Insn, LoadImm64
+from bpfemu.isa.ops import Pseudo
 from bpfemu.object import BpfObject, Extern, Reloc
 from bpfemu.record import dataclass, field
 
@@ -45,6 +47,7 @@ class Relocated:
     values: dict[int, Value] = field(default_factory=dict)  # what an immediate load yields
     targets: dict[int, CallTarget] = field(default_factory=dict)  # what a call calls
     errors: dict[int, BindError] = field(default_factory=dict)  # raised where control gets there
+    ksyms: list[Symbol] = field(default_factory=list)  # whose addresses the code holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def relocate(obj: BpfObject, linked: Linked, layout: Layout, externs: Externs) -
     for slot, reloc in sorted(linked.relocs.items()):
         work = _Work(obj, linked, layout, externs, settings, out, slot, linked.code[slot], reloc)
         TABLE[classify(work)](work)
+    _convert_ksyms(linked, externs, out)
     return out
 
 
@@ -129,8 +133,31 @@ def _kfunc_call(work: _Work) -> None:
 
 
 def _ksym(work: _Work) -> None:
-    symbol = work.externs.symbol(work.linked.name, work.slot, work.extern)
-    work.put(symbol.addr, symbol.value)
+    pseudo, value = work.externs.encode(work.linked.name, work.slot, work.extern)
+    assert isinstance(work.insn, LoadImm64)
+    work.linked.code[work.slot] = LoadImm64(work.insn.dst, value, pseudo)
+    work.out.values[work.slot] = constant(value)
+    if pseudo is Pseudo.PLAIN and value:
+        work.out.ksyms.append(Symbol(value, constant(value), work.extern.name))
+
+
+def _convert_ksyms(linked: Linked, externs: Externs, out: Relocated) -> None:
+    """What the verifier does with every load of a kernel symbol, in the order of the code."""
+    for slot, insn in enumerate(linked.code):
+        if not isinstance(insn, LoadImm64) or insn.pseudo is not Pseudo.BTF_ID:
+            continue
+        reloc = linked.relocs.get(slot)
+        use = KsymUse(linked.name, slot, reloc.symbol.name if reloc else "")
+        symbol = externs.ksyms.convert(use, insn)
+        out.ksyms.append(symbol)
+        problem = too_many_btfs(out.ksyms, use)
+        if problem is not None:
+            raise problem
+        problem = externs.ksyms.reserved(use, insn)
+        if problem is not None:
+            out.errors[slot] = problem
+        linked.code[slot] = LoadImm64(insn.dst, symbol.addr)
+        out.values[slot] = symbol.value
 
 
 def _kconfig(work: _Work) -> None:

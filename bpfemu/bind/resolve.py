@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from errno import EINVAL, ENOENT, ESRCH
-from typing import Final
+from errno import EINVAL
 
+from bpfemu.bind.ksyms import Ksyms, KsymUse
 from bpfemu.bind.options import BindOptions
-from bpfemu.bind.values import MEM, Kind, Trust, Value, constant
-from bpfemu.btf import Btf
 from bpfemu.btf import kinds as k
-from bpfemu.btf.compat import essential_name, prototypes_match, types_are_compat
-from bpfemu.btf.spelling import type_name
+from bpfemu.btf.compat import essential_name, prototypes_match
 from bpfemu.errors import BindError
 from bpfemu.image import CallTarget
+from bpfemu.isa.ops import Pseudo
 from bpfemu.object import BpfObject, Extern
-from bpfemu.record import dataclass
 
-__all__ = ["Externs", "Symbol"]
-
-_TEXT_BASE: Final = 0xFFFF_FFFF_8100_0000
-"""Where functions of the emulated kernel get an address of their own: 16 bytes per BTF id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A resolved symbol: its address (0: weak and not there) and what a pointer to it is."""
-
-    addr: int
-    value: Value
+__all__ = ["Externs"]
 
 
 class Externs:
@@ -39,6 +25,7 @@ class Externs:
         self._options = options
         self._btfs = {"": options.kernel_btf, **options.modules}
         self._calls: dict[str, tuple[CallTarget, str]] = {}
+        self.ksyms = Ksyms(obj, options, self._btfs)
 
     def find(self, name: str) -> Extern | None:
         """The extern of that name."""
@@ -82,67 +69,11 @@ class Externs:
                 return module, id
         return "", None
 
-    def symbol(self, program: str, slot: int, extern: Extern) -> Symbol:
-        """The address of a ksym or of a kfunc; BindError when a strong one is not there."""
-        if extern.kind == "kfunc":
-            return self._function(program, slot, extern)
-        if extern.typeless:
-            addr = self._options.ksyms(extern.name)
-            if addr is None and not extern.weak:
-                raise _unresolved(program, slot, extern)
-            return Symbol(addr or 0, constant(addr or 0))
-        return self._variable(program, slot, extern)
-
-    def _function(self, program: str, slot: int, extern: Extern) -> Symbol:
+    def encode(self, program: str, slot: int, extern: Extern) -> tuple[Pseudo, int]:
+        """The immediate load of a symbol's address; BindError when a strong one is not there."""
+        if extern.kind != "kfunc":
+            return self.ksyms.encode(KsymUse(program, slot, extern.name), extern)
         target, error = self.call(program, slot, extern)
         if error is not None:
             raise error
-        if target.poisoned:
-            return Symbol(0, constant(0))
-        addr = self._options.ksyms(target.name) or _TEXT_BASE + 16 * target.btf_id
-        return Symbol(addr, constant(addr))
-
-    def _variable(self, program: str, slot: int, extern: Extern) -> Symbol:
-        assert self._btf is not None
-        for btf in self._btfs.values():
-            id = btf.find(extern.name, k.Var)
-            if id is not None:
-                return self._typed(program, slot, extern, btf, id)
-        if extern.weak:
-            return Symbol(0, constant(0))
-        rule = f"extern (var ksym) {extern.name!r}: not found in kernel BTF"
-        raise BindError(rule, program=program, symbol=extern.name, slot=slot, errno=EINVAL)
-
-    def _typed(self, program: str, slot: int, extern: Extern, btf: Btf, id: int) -> Symbol:
-        assert self._btf is not None
-        mine = self._btf.resolve(getattr(self._btf.type(extern.type_id), "type", 0))
-        var = btf.type(id)
-        assert isinstance(var, k.Var)
-        theirs = btf.resolve(var.type)
-        if not types_are_compat(self._btf, mine, btf, theirs):
-            have, want = type_name(self._btf, mine), type_name(btf, theirs)
-            rule = (
-                f"extern (var ksym) {extern.name!r}: incompatible types, expected [{mine}] {have}"
-            )
-            rule = f"{rule}, but kernel has [{theirs}] {want}"
-            raise BindError(rule, program=program, symbol=extern.name, slot=slot, errno=EINVAL)
-        addr = self._options.ksyms(extern.name)
-        if addr is None:
-            rule = f"ldimm64 failed to find the address for kernel symbol '{extern.name}'"
-            raise BindError(rule, program=program, symbol=extern.name, slot=slot, errno=ENOENT)
-        if _is_percpu(btf, id):
-            return Symbol(addr, Value(Kind.BTF, theirs, 0, Trust.PERCPU))
-        if isinstance(btf.type(theirs), k.Struct | k.Union):
-            return Symbol(addr, Value(Kind.BTF, theirs, 0))
-        return Symbol(addr, MEM)
-
-
-def _unresolved(program: str, slot: int, extern: Extern) -> BindError:
-    rule = f"extern '{extern.name}' (strong): not resolved"
-    return BindError(rule, program=program, symbol=extern.name, slot=slot, errno=ESRCH)
-
-
-def _is_percpu(btf: Btf, id: int) -> bool:
-    section = btf.find(".data..percpu", k.DataSec)
-    found = btf.type(section) if section else None
-    return isinstance(found, k.DataSec) and any(entry.type == id for entry in found.entries)
+        return self.ksyms.encode_function(target)

@@ -164,6 +164,7 @@ class Calls:
         return self.struct(name, Trust.TRUSTED) if name else state.regs[1]
 
     def _percpu(self, state: State) -> Value:
+        """The variable's type decides: a pointer that probes, or read-only memory."""
         pointer = state.regs[1]
         if pointer.kind is Kind.BTF and pointer.ref > 0:
             found = self._walker.btf.type(self._walker.btf.resolve(pointer.ref))

@@ -173,9 +173,12 @@ def load_kind(value: Value, *, store: bool = False) -> LoadKind:
     """What an access through the value is: loads through unflagged BTF pointers probe.
 
     So do those that are trusted on one way and protected by RCU on another: the verifier keeps no
-    flag for them (save_aux_ptr_type).  Stores never probe (verifier notes, section 4.5).
+    flag for them (save_aux_ptr_type).  Stores never probe (verifier notes, section 4.5).  The
+    address of a per-CPU variable is not one of memory.
     """
     if value.kind is Kind.BTF:
+        if Trust.PERCPU in value.trust:
+            return LoadKind.UNKNOWN
         ordinary = store or value.trust is Trust.TRUSTED or value.trust is Trust.RCU
         return LoadKind.BTF if ordinary else LoadKind.PROBE
     return LoadKind.UNKNOWN if store and value.kind is Kind.PROBED else _LOAD_KINDS[value.kind]

@@ -2252,6 +2252,10 @@ struct irq_work {
 	struct rcuwait irqwait;
 };
 
+struct kernel_cpustat {
+	u64 cpustat[10];
+};
+
 struct rb_node;
 
 struct rb_root {
@@ -2539,6 +2543,26 @@ struct rcu_work {
 struct rlimit {
 	__kernel_ulong_t rlim_cur;
 	__kernel_ulong_t rlim_max;
+};
+
+struct rq {
+	raw_spinlock_t __lock;
+	unsigned int nr_running;
+	u64 nr_switches;
+	long unsigned int nr_uninterruptible;
+	union {
+		struct task_struct *donor;
+		struct task_struct *curr;
+	};
+	struct task_struct *idle;
+	struct task_struct *stop;
+	long unsigned int next_balance;
+	struct mm_struct *prev_mm;
+	unsigned int clock_update_flags;
+	u64 clock;
+	u64 clock_task;
+	int cpu;
+	int online;
 };
 
 struct seq_operations;

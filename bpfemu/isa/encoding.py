@@ -34,6 +34,7 @@ from bpfemu.isa.insn import (
     Swap,
     Tail,
 )
+from bpfemu.isa.ksym_proposal import explain_offsets
 from bpfemu.isa.ops import Pseudo
 
 __all__ = ["SLOT_SIZE", "check_targets", "decode", "encode", "opcode_of"]
@@ -118,10 +119,14 @@ def _decode_ld_imm64(
         field, value = ("src_reg", src) if pseudo is None else ("second imm", next_imm)
         rule = "0 to 6" if pseudo is None else "0"
         raise reserved(slot, "unrecognized bpf_ld_imm64 insn", field, value, rule)
-    if not raw and (off or next_off):
-        raise reserved(slot if off else slot + 1, "ld_imm64", "off", off or next_off)
     value = (next_imm & _U32) << 32 | imm & _U32
-    return LoadImm64(REGS[dst], value, pseudo, (off, next_off))
+    insn = LoadImm64(REGS[dst], value, pseudo, (off, next_off))
+    if not raw and (off or next_off):
+        if pseudo is Pseudo.BTF_ID:
+            text = f"BPF_LD_IMM64 uses reserved fields; {explain_offsets(insn)}"
+            raise DecodeError(text, slot=slot, errno=EINVAL)
+        raise reserved(slot if off else slot + 1, "ld_imm64", "off", off or next_off)
+    return insn
 
 
 def check_targets(code: Sequence[Insn], *, start: Slot = 0) -> None:

@@ -23,6 +23,7 @@ _CHOICES: Final = {
     "kfunc_registration": ("eager", "lazy"),
     "early_module_btf": ("keep", "ignore"),
     "btf_mmap": ("profile", "v2", "v3", "merged", "none"),
+    "kallsyms": ("all", "functions", "restricted"),
 }
 
 MAX_CPUS: Final = 8192  # x86-64 NR_CPUS with MAXSMP
@@ -42,7 +43,9 @@ class KernelConfig:
     first uses one ("lazy").  ``early_module_btf``: what happens to the BTF of modules that come
     before a vmlinux BTF that is a module: "keep" it until then, or "ignore" it.
     ``btf_mismatch``: CONFIG_MODULE_ALLOW_BTF_MISMATCH.  ``btf_mmap``: which version of the mmap
-    handler vmlinux BTF has; the profile's, "v2", "v3", "merged" or "none".
+    handler vmlinux BTF has; the profile's, "v2", "v3", "merged" or "none".  ``kallsyms``: what it
+    knows: "all", "functions" (no CONFIG_KALLSYMS_ALL, so no variables), or "restricted": all, but
+    /proc/kallsyms shows zeros.
     """
 
     profile: KernelProfile = PROFILES[DEFAULT_PROFILE]
@@ -60,6 +63,7 @@ class KernelConfig:
     early_module_btf: str = "keep"
     btf_mismatch: bool = False
     btf_mmap: str = "profile"
+    kallsyms: str = "all"
 
     def __post_init__(self) -> None:
         for name, words in _CHOICES.items():

@@ -14,7 +14,6 @@ Runs may be nested: what starts while another run is open interrupts it on its C
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bpfemu.errors import InputError
@@ -33,6 +32,7 @@ from bpfemu.kernel.printk import TraceBuffer
 from bpfemu.kernel.random import RandomStream
 from bpfemu.kernel.rcu import ReadCopyUpdate
 from bpfemu.kernel.run import Run, RunningProgram
+from bpfemu.kernel.symbol_places import kernel_layouts
 from bpfemu.kernel.unlock_work import UnlockWorks
 from bpfemu.machine.frame import FRAME_COUNT, STACK_SIZE
 from bpfemu.machine.machine import Machine
@@ -40,7 +40,6 @@ from bpfemu.machine.memory import FREED, KERNEL, READ_ONLY, Memory, RegionKind
 from bpfemu.machine.stop import Stop, StopKind
 from bpfemu.outcome import Outcome
 from bpfemu.proto.catalog import Catalog
-from bpfemu.proto.layout import Layouts
 from bpfemu.proto.space import Space
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from bpfemu.kernel.maps.table import MapTable
     from bpfemu.kernel.modules import ModuleTable
     from bpfemu.kernel.sysfs import Sysfs
+    from bpfemu.kernel.variables import PlacedVariables
 
 __all__ = ["Kernel", "Services"]
 
@@ -70,12 +70,6 @@ class Services(dict[str, Any]):
         return made
 
 
-@lru_cache(maxsize=16)
-def _layouts(catalog: Catalog, kernel_btf: Btf | None) -> Layouts:
-    """Where members lie; kernels with the same types share what was found out."""
-    return Layouts(kernel_btf, catalog.structs)
-
-
 class Kernel:
     """One emulated kernel with its memory."""
 
@@ -91,7 +85,7 @@ class Kernel:
         self.catalog = catalog
         self.config = config
         self.memory = Memory(arena_base, arena_size)
-        self.space = Space(self.memory, _layouts(catalog, kernel_btf))
+        self.space = Space(self.memory, kernel_layouts(catalog, kernel_btf))
         self.cpus = Cpus(config.cpus, preempt_rt=config.profile.preempt_rt)
         self.rcu = ReadCopyUpdate()
         self.cpus.in_rcu_section = self.rcu.in_section
@@ -131,6 +125,7 @@ class Kernel:
             "maps": self._make_maps,
             "run": lambda: self.running,
             "kern_ctx": self._make_kern_ctx,
+            "variables": self._make_variables,
         }
 
     # ---- services made on demand --------------------------------------------------------------
@@ -189,6 +184,11 @@ class Kernel:
             lambda task: self.services["world"].user_memory(task),
         )
 
+    def _make_variables(self) -> PlacedVariables:
+        from bpfemu.kernel.variables import place_variables
+
+        return place_variables(self)
+
     # ---- loading ----------------------------------------------------------------------------
 
     def load(self, image: ProgramImage) -> None:
@@ -203,6 +203,8 @@ class Kernel:
         new = place_image(image, self.memory, self._placed)
         for slot in new:
             self.services["maps"].create(slot, image.btf)
+        if image.ksyms:
+            self.services["variables"].place_all(image.ksyms)
 
     @property
     def btf(self) -> KernelBtf:
@@ -211,7 +213,13 @@ class Kernel:
             from bpfemu.kernel.kernel_btf import KernelBtf
 
             types = self.space.layouts.btf
-            self._btf = KernelBtf(self.config, self.catalog, types, place=self._place_variable)
+            self._btf = KernelBtf(
+                self.config,
+                self.catalog,
+                types,
+                place=self._place_variable,
+                symbols=lambda name: self.services["variables"].symbols.find(name),
+            )
         return self._btf
 
     @property
@@ -273,6 +281,8 @@ class Kernel:
         self.memory.clobbered.clear()
         self._runs.append(run)
         self.cpus.switch(cpu.id)
+        if "variables" in self.services:
+            self.services["variables"].begin(cpu.id, image.prog_type in _COUNTED)
         self._enter(run)
         self._resume(run)
         return run.machine, block.args
@@ -371,3 +381,4 @@ class Kernel:
 
 
 BPF_MAP_TYPE_ARENA: Final = 33
+_COUNTED: Final = frozenset({2, 5, 7})  # KPROBE, TRACEPOINT, PERF_EVENT: bpf_prog_active counts

@@ -28,6 +28,12 @@ class StructPlacer:
         self.space = space
         self._paths: dict[tuple[str, str], tuple[int, CType] | None] = {}
 
+    def at_end(self, struct: str, name: str, addr: int) -> Ptr[Any]:
+        """A zeroed ``struct`` at a fixed address at the end of memory."""
+        size = self.space.layouts.named(struct).size
+        self.space.memory.place_last(addr, size, RegionKind.OBJECT, name, READ_ONLY)
+        return self.space.pointer(addr, StructType(struct))
+
     def new(
         self, struct: str, name: str, values: Values | None = None, *, tail: int = 0
     ) -> Ptr[Any]:

@@ -17,6 +17,7 @@ from bpfemu.kernel.place_file import FileTable
 from bpfemu.kernel.place_process import ProcessParts, ProcessPlacer
 from bpfemu.kernel.place_struct import StructPlacer
 from bpfemu.kernel.place_vmas import GracePeriods, VmaTrees
+from bpfemu.kernel.symbol_places import init_task_address
 from bpfemu.proto.layout import StructType
 from bpfemu.proto.types import NULL, Ptr
 from bpfemu.record import replace
@@ -220,7 +221,9 @@ class TaskTable:
     # ---- placing ------------------------------------------------------------------------------
 
     def _place(self, world: World) -> None:
-        idle = self._new_task(0, "swapper/0")
+        space = self._placer.space
+        addr = init_task_address(space.layouts, space.memory.base + space.memory.size)
+        idle = self._placer.at_end("task_struct", "task_struct pid 0 (swapper/0)", addr)
         self._tasks[0] = idle
         specs = [spec for leader in world.tasks for spec in _threads(leader)]
         for spec in specs:

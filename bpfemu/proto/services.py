@@ -19,6 +19,7 @@
 ``maps``           :class:`Maps`: map objects by the address in a map pointer
 ``run``            :class:`RunInfo`: the running program: ctx, image, packet
 ``kern_ctx``       :class:`KernCtx`: contexts as the kernel's own structs
+``variables``      :class:`Variables`: the kernel's variables, those of each CPU
 =================  =========================================================================
 """
 
@@ -44,6 +45,7 @@ __all__ = [
     "RunInfo",
     "Tasks",
     "UnlockWork",
+    "Variables",
     "Vmas",
 ]
 
@@ -291,6 +293,13 @@ class RunInfo(Protocol):
         """The program's name."""
 
 
+class Variables(Protocol):
+    """Kernel variables."""
+
+    def per_cpu(self, addr: int, cpu: int) -> int | None:
+        """A CPU's copy of a per-CPU variable: its address, 0 without such a CPU; else None."""
+
+
 SERVICES = frozenset(
     {
         "mem_alloc",
@@ -311,6 +320,7 @@ SERVICES = frozenset(
         "maps",
         "run",
         "kern_ctx",
+        "variables",
         "args",
     }
 )

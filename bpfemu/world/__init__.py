@@ -1,6 +1,6 @@
 """Kernel objects that programs may see: declarations, and plain data to describe a world.
 
-``World``, ``TaskSpec``, ``VmaSpec`` and ``FileSpec`` describe; ``read_maps`` and ``read_smaps``
+``World``, ``TaskSpec``, ``VmaSpec``, ``FileSpec`` and ``KernelVariable`` describe; ``read_maps`` and ``read_smaps``
 read /proc/PID texts; ``bpfemu.world.build`` has builders that take keywords.  The names are
 imported when first used.
 """
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from bpfemu.world.build import default_world
     from bpfemu.world.maps import read_maps, read_smaps
-    from bpfemu.world.spec import FileSpec, TaskSpec, VmaSpec, World
+    from bpfemu.world.spec import FileSpec, KernelVariable, TaskSpec, VmaSpec, World
 
 __all__ = [
     "FileSpec",
+    "KernelVariable",
     "TaskSpec",
     "VmaSpec",
     "World",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _HOME: Final = {
-    **dict.fromkeys(("FileSpec", "TaskSpec", "VmaSpec", "World"), "spec"),
+    **dict.fromkeys(("FileSpec", "KernelVariable", "TaskSpec", "VmaSpec", "World"), "spec"),
     **dict.fromkeys(("read_maps", "read_smaps"), "maps"),
 }
 

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from bpfemu.errors import InputError
 from bpfemu.record import fields
 from bpfemu.world.spec import FileSpec, TaskSpec, VmaSpec, World
+from bpfemu.world.variables import KernelVariable
 
-__all__ = ["default_world", "file", "task", "vma", "world"]
+__all__ = ["default_world", "file", "task", "variable", "vma", "world"]
 
 T = TypeVar("T")
 
@@ -30,9 +31,16 @@ def file(**values: Any) -> FileSpec:
     return _make(FileSpec, "file", values, need=("path",))
 
 
-def world(*tasks: TaskSpec, current: int | None = None) -> World:
+def variable(**values: Any) -> KernelVariable:
+    """A kernel variable; see :class:`KernelVariable` for the fields."""
+    return _make(KernelVariable, "variable", values, need=("name", "type"))
+
+
+def world(
+    *tasks: TaskSpec, current: int | None = None, variables: tuple[KernelVariable, ...] = ()
+) -> World:
     """A world of these tasks; ``current`` is the pid of the one that runs (the first)."""
-    return World(tasks, current)
+    return World(tasks, current, variables)
 
 
 def _make(cls: type[T], what: str, values: dict[str, Any], need: tuple[str, ...]) -> T:

@@ -111,7 +111,7 @@ def test_results_are_trusted_as_the_verifier_trusts_them(call: str, kind: str) -
         (16, "BTF"),  # real_parent: safe under RCU
         (24, "BTF"),  # tagged __rcu
         (32, "PROBE"),  # __user
-        (40, "PROBE"),  # __percpu
+        (40, "UNKNOWN"),  # __percpu: refused
         (48, "PROBE"),  # within a union
         (56, "PROBE"),  # void *: untrusted memory
         (64, "PROBE"),  # element 0 of an array of pointers
