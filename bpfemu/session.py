@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bpfemu.engine.base import Code
     from bpfemu.image import ProgramImage
     from bpfemu.kernel.config import KernelConfig, RunOptions
+    from bpfemu.kernel.fault_attr import FaultAttr
     from bpfemu.kernel.kernel import Kernel
     from bpfemu.kernel.variables import KernelSymbols
     from bpfemu.machine.probe import Probe
@@ -48,6 +49,7 @@ class Options:
     ``modules`` are kernel modules to load before the programs: files, or names of installed
     packages; ``btf_vmlinux`` ("builtin", "module") and ``kfunc_registration`` ("eager", "lazy")
     are those of :class:`KernelConfig`, as is ``kallsyms`` ("all", "functions", "restricted").
+    ``faults``: what fails on purpose, by fault point.
     """
 
     kernel: str = DEFAULT_PROFILE
@@ -65,6 +67,7 @@ class Options:
     btf_vmlinux: str = "builtin"
     kfunc_registration: str = "eager"
     kallsyms: str = "all"
+    faults: Mapping[str, FaultAttr] = field(default_factory=dict)
     arena_size: int = ARENA_SIZE
 
 
@@ -191,6 +194,7 @@ class Session:
             btf_vmlinux=self.options.btf_vmlinux,
             kfunc_registration=self.options.kfunc_registration,
             kallsyms=self.options.kallsyms,
+            faults=self.options.faults,
         )
 
     def bind(self, program: str, rodata: Mapping[str, bytes] | None = None) -> ProgramImage:
@@ -206,11 +210,22 @@ class Session:
         if self._loaded:
             raise InputError(f"{self.object.name}: load can't be attempted twice", errno=22)
         kernel = self.boot()
+        if kernel.fault_table is not None and self.object.btf is not None:
+            self._load_btf(kernel)
         self.images = {name: self.bind(name, rodata) for name in programs}
         self._loaded = True
         for image in self.images.values():
             kernel.load(image)
         return self.images
+
+    def _load_btf(self, kernel: Kernel) -> None:
+        """BPF_BTF_LOAD of the object's BTF, where it may be made to fail."""
+        from bpfemu.outcome import errno_name
+
+        error = kernel.faults.btf_load_error()
+        if error:
+            text = f"the kernel refused the BTF of the object: {errno_name(error)}"
+            raise InputError(f"{self.object.name}: {text}", errno=-error)
 
     def boot(self) -> Kernel:
         """The kernel, with the modules of the options; what is loaded into it here, bind sees."""

@@ -22,6 +22,7 @@ from bpfemu.errors import InputError
 from bpfemu.session import Options, Session, read
 
 if TYPE_CHECKING:
+    from bpfemu.kernel.faults import FaultTable
     from bpfemu.object import BpfObject, DataSection, FuncDef
     from bpfemu.outcome import Outcome
 
@@ -126,6 +127,11 @@ class Skeleton:
         if not self.loaded:
             self.load()
         return self.session.kernel
+
+    @property
+    def faults(self) -> FaultTable:
+        """What is to fail on purpose, before or after load: ``skel.faults.fail_nth(3)``."""
+        return self.session.boot().faults
 
     @property
     def data_sections(self) -> dict[str, DataView]:

@@ -37,6 +37,13 @@ __all__ = ["choose_program", "run"]
 @click.option("--kconfig", "kconfig", multiple=True, metavar="NAME=VALUE")
 @click.option("--kfuncs", "packages", multiple=True, help="A package with further kfuncs.")
 @click.option("--budget", default=1 << 32, help="Instructions at most.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="POINT=SPEC",
+    help="Let a fault point fail: <interval>,<probability>,<space>,<times> or name=value,…",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def run(
     file: str, program: str | None, as_json: bool, settings: tuple[str, ...], **options: Any
@@ -55,6 +62,7 @@ def run(
         kfuncs=options["packages"],
         kconfig=dict(_pair(text, "--kconfig") for text in options["kconfig"]),
         budget=options["budget"],
+        faults=_faults(options["faults"]),
         world=_world(options["task_maps"], options["comm"]),
     )
     prog = choose_program(skel, program)
@@ -87,6 +95,16 @@ def choose_program(skel: Skeleton, name: str | None) -> ProgView:
         raise InputError(f"{skel.object.path}: name one of its programs: {names}")
     only: ProgView = next(iter(skel.progs))
     return only
+
+
+def _faults(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Attributes by fault point."""
+    if not texts:
+        return {}
+    from bpfemu.kernel.fault_attr import FaultAttr
+
+    pairs = (_pair(text, "--fault") for text in texts)
+    return {point: FaultAttr.parse(spec) for point, spec in pairs}
 
 
 def _world(maps: str | None, comm: str) -> Any:

@@ -39,6 +39,7 @@ def outcome_dict(skel: Skeleton, outcome: Outcome) -> dict[str, Any]:
             for r in outcome.records
         ],
         "printk": list(outcome.printk),
+        "injected": list(outcome.injected),
         "iterators": [_fields(report) for report in outcome.iterators],
         "allocator": [_fields(stats) for stats in outcome.allocator],
         "leaks": [
@@ -117,6 +118,7 @@ def show_outcome(skel: Skeleton, outcome: Outcome) -> None:
             for s in outcome.allocator
         ],
     )
+    _section("injected", list(outcome.injected))
     probes = outcome.stop.probe_reads
     _section("loads through BTF pointers", [f"{probes} faulted and read zero"] if probes else [])
     _section("findings", [f"insn {f.pc}: {f.detail} ({f.line})" for f in outcome.findings])

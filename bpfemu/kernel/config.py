@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from bpfemu.errors import InputError
 from bpfemu.machine.machine import DEFAULT_BUDGET
 from bpfemu.proto.profile import DEFAULT_PROFILE, PROFILES, KernelProfile
-from bpfemu.record import dataclass
+from bpfemu.record import dataclass, field
 
 if TYPE_CHECKING:
+    from bpfemu.kernel.fault_attr import FaultAttr
     from bpfemu.world.spec import World
 
 __all__ = ["CONTEXTS", "MAX_CPUS", "KernelConfig", "RunOptions"]
@@ -63,6 +64,7 @@ class KernelConfig:
     early_module_btf: str = "keep"
     btf_mismatch: bool = False
     btf_mmap: str = "profile"
+    faults: Mapping[str, FaultAttr] = field(default_factory=dict)  # by fault point
     kallsyms: str = "all"
 
     def __post_init__(self) -> None:

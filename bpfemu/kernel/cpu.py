@@ -44,6 +44,7 @@ class CpuState:
     __slots__ = (
         "_works",
         "contexts",
+        "held",
         "id",
         "irqs_on",
         "migrate_count",
@@ -58,6 +59,7 @@ class CpuState:
         self.preempt_count = 0
         self.migrate_count = 0
         self.threaded = threaded  # PREEMPT_RT: irq_work runs in a thread, not at once
+        self.held = False  # irq_work waits, whatever happens
         self._works: list[IrqWork] = []
 
     # ---- contexts -----------------------------------------------------------------------
@@ -111,12 +113,12 @@ class CpuState:
 
     def service(self) -> None:
         """Take the irq_work interrupt, again and again while something is queued."""
-        while self._works and self.irqs_on and not self.threaded:
+        while self._works and self.irqs_on and not (self.threaded or self.held):
             self._run_list()
 
     def run_thread(self) -> None:
         """PREEMPT_RT: the irq_work thread gets the CPU."""
-        while self._works:
+        while self._works and not self.held:
             self._run_list()
 
     def sync(self, work: IrqWork) -> None:

@@ -32,6 +32,7 @@ from bpfemu.kernel.printk import TraceBuffer
 from bpfemu.kernel.random import RandomStream
 from bpfemu.kernel.rcu import ReadCopyUpdate
 from bpfemu.kernel.run import Run, RunningProgram
+from bpfemu.kernel.services import Services
 from bpfemu.kernel.symbol_places import kernel_layouts
 from bpfemu.kernel.unlock_work import UnlockWorks
 from bpfemu.machine.frame import FRAME_COUNT, STACK_SIZE
@@ -44,30 +45,18 @@ from bpfemu.proto.space import Space
 
 if TYPE_CHECKING:
     from bpfemu.btf import Btf
+    from bpfemu.kernel.faults import FaultTable
+    from bpfemu.kernel.heap import HeapView
     from bpfemu.kernel.kernel_btf import KernelBtf
     from bpfemu.kernel.maps.table import MapTable
     from bpfemu.kernel.modules import ModuleTable
+    from bpfemu.kernel.pressure import Pressure
     from bpfemu.kernel.sysfs import Sysfs
     from bpfemu.kernel.variables import PlacedVariables
 
 __all__ = ["Kernel", "Services"]
 
 ARENA_ALIGN: Final = 64  # bytes: where stacks start
-
-
-class Services(dict[str, Any]):
-    """Services by name; each is made when it is first asked for."""
-
-    def __init__(self, makers: dict[str, Callable[[], Any]]) -> None:
-        super().__init__()
-        self._makers = makers
-
-    def __missing__(self, name: str) -> Any:
-        maker = self._makers.get(name)
-        if maker is None:
-            raise InputError(f"this kernel has no service {name!r}")
-        made = self[name] = maker()
-        return made
 
 
 class Kernel:
@@ -98,8 +87,13 @@ class Kernel:
         self._placed: dict[int, str] = {}
         self._stacks: list[tuple[int, ...]] = []
         self._runs: list[Run] = []
+        self.last_run: Run | None = None
+        self.allocators: list[BpfMemAlloc] = []
+        self.fault_table: FaultTable | None = None
         self.running = RunningProgram(self._runs)
         self._btf: KernelBtf | None = None
+        if config.faults:
+            self.faults.set_all(config.faults)
 
     def _makers(self) -> dict[str, Callable[[], Any]]:
         config = self.config
@@ -132,15 +126,14 @@ class Kernel:
 
     def new_allocator(self, size: int, percpu: bool, name: str) -> BpfMemAlloc:
         """A bpf_mem_alloc: every class for size 0, else one of ``size`` bytes."""
-        return BpfMemAlloc(
-            self.memory,
-            self.cpus,
-            self.rcu,
-            size=size,
-            percpu=percpu,
-            name=name,
-            freed_state=READ_ONLY if self.config.stale_units else FREED,
+        state = READ_ONLY if self.config.stale_units else FREED
+        made = BpfMemAlloc(
+            self.memory, self.cpus, self.rcu, size=size, percpu=percpu, name=name, freed_state=state
         )
+        self.allocators.append(made)
+        if self.fault_table is not None:
+            self.fault_table.follow(made)
+        return made
 
     def _make_maps(self) -> MapTable:
         from bpfemu.kernel.maps.base import MapEnv
@@ -223,6 +216,28 @@ class Kernel:
         return self._btf
 
     @property
+    def faults(self) -> FaultTable:
+        """What is to fail on purpose."""
+        if self.fault_table is None:
+            from bpfemu.kernel.faults import FaultTable
+
+            self.fault_table = FaultTable(self, self._runs, self._gates)
+        return self.fault_table
+
+    @property
+    def pressure(self) -> Pressure:
+        """States of bpf_global_ma that a busy kernel gets into by itself."""
+        from bpfemu.kernel.pressure import Pressure
+
+        return Pressure(self.cpus, self.services["mem_alloc"])
+
+    def heap(self) -> HeapView:
+        """bpf_global_ma as it stands: lists, counters, who owns what."""
+        from bpfemu.kernel.heap import view_heap
+
+        return view_heap(self.services["mem_alloc"])
+
+    @property
     def has_modules(self) -> bool:
         """Whether any module is loaded; asking makes nothing."""
         return self._btf is not None and len(self._btf.modules) > 0
@@ -293,7 +308,7 @@ class Kernel:
         try:
             return close_run(self, run, stop)
         finally:
-            self._runs.pop()
+            self.last_run = self._runs.pop()
             self._restore_task(run)
             if self._runs:
                 self._resume(self._runs[-1])
@@ -368,6 +383,7 @@ class Kernel:
                 locks=self.locks,
                 clock=self.clock,
                 random=self.random,
+                faults=lambda: self.fault_table,
             )
             kept = self._gates[id(image)] = image, Gate(image, parts)
         return kept[1]
