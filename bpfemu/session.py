@@ -207,7 +207,7 @@ class Session:
         self, programs: Sequence[str], rodata: Mapping[str, bytes] | None = None
     ) -> dict[str, ProgramImage]:
         """Bind programs and give them a kernel with their maps and data in place."""
-        if self._loaded:
+        if self._loaded and self.kernel is not None:
             raise InputError(f"{self.object.name}: load can't be attempted twice", errno=22)
         kernel = self.boot()
         if kernel.fault_table is not None and self.object.btf is not None:

@@ -5,7 +5,11 @@ import os
 
 import pytest
 
+from bpfemu.btf.locate import load_module_btf, load_vmlinux_btf
+from bpfemu.errors import ObjectError
+from bpfemu.kernel.btf_mmap import BtfSection
 from bpfemu.kernel.sysfs import BtfFile, BtfFolder, Sysfs
+from tests.btf.samples import pair_blob, split_pair
 
 BLOB = bytes(range(256)) * 40  # 10,240 bytes: two and a half pages
 REAL = "/sys/kernel/btf/vmlinux"
@@ -169,6 +173,41 @@ def test_an_open_file_reads_enodev_once_its_node_is_removed(sysfs):
         file.mmap(1)
     assert file.fstat().st_size == 10240
     assert not sysfs.exists(REAL)
+
+
+def test_a_file_that_is_held_by_name_only_is_enodev_too(sysfs):
+    file = sysfs.btf["vmlinux"]
+    sysfs.btf.remove("vmlinux")
+
+    for use in (file.stat, file.open, file.read):
+        with refused(errno.ENODEV):
+            use()
+
+
+@pytest.mark.parametrize("handler", [None, "merged"])
+def test_libbpf_finds_the_emulated_kernels_btf_mapped_or_read(handler):
+    blob = pair_blob()
+    section = BtfSection(blob)
+    folder = BtfFolder()
+    folder.add(BtfFile("vmlinux", lambda: blob, handler=handler, section=lambda: section))
+
+    btf = load_vmlinux_btf(Sysfs(folder))
+
+    assert (btf.find("pair"), btf.name, btf.raw) == (3, "vmlinux", blob)
+
+
+def test_libbpf_reads_the_btf_of_an_emulated_module():
+    base, split = split_pair()
+    folder = BtfFolder()
+    folder.add(BtfFile("mod", lambda: split.raw))
+
+    assert load_module_btf("mod", base, Sysfs(folder)).find("pair_ptr") == split.find("pair_ptr")
+
+
+def test_libbpf_finds_nothing_on_a_kernel_without_btf():
+    with pytest.raises(ObjectError) as caught:
+        load_vmlinux_btf(Sysfs(None), "6.18")
+    assert caught.value.errno == errno.ESRCH
 
 
 def test_a_kernel_without_btf_has_no_folder():
