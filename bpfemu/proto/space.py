@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from bpfemu.errors import InputError
 from bpfemu.machine.memory import Memory
@@ -18,9 +18,13 @@ from bpfemu.proto.layout import (
     VoidType,
     ctype_of,
 )
+from bpfemu.proto.members import pointer_class, upgrade
 from bpfemu.proto.types import Ptr
 
 __all__ = ["Space"]
+
+HOT: Final = 32  # accesses to members after which a type gets a class of its own
+_CTYPES: Final = frozenset({IntType, PtrType, ArrayType, StructType, VoidType})
 
 
 class Space:
@@ -29,18 +33,32 @@ class Space:
     def __init__(self, memory: Memory, layouts: Layouts) -> None:
         self.memory = memory
         self.layouts = layouts
+        self._targets: dict[Any, CType] = {}  # one object a type: what follows goes by identity
         self._members: dict[tuple[int, str], tuple[CType | None, Field]] = {}
-        self._targets: dict[Any, CType] = {}  # one object a type: members go by identity
+        self._heat: dict[int, int] = {}  # accesses to members of a type
+        self._classes: dict[int, Any] = {}  # of types that are hot
 
     def pointer(self, addr: int, target: Any) -> Ptr[Any]:
         """A pointer to ``target``: a CType, an annotation, or a struct's name."""
-        if isinstance(target, IntType | PtrType | ArrayType | StructType | VoidType):
-            return Ptr(addr, target, self)
-        ctype = self._targets.get(target)
-        if ctype is None:
-            ctype = StructType(target) if isinstance(target, str) else ctype_of(target)
-            self._targets[target] = ctype
-        return Ptr(addr, ctype, self)
+        if target.__class__ not in _CTYPES:
+            target = self._targets.get(target) or self._target(target)
+        cls = self._classes.get(id(target))
+        return Ptr(addr, target, self) if cls is None else cls(addr)
+
+    def _target(self, target: Any) -> CType:
+        found = StructType(target) if isinstance(target, str) else ctype_of(target)
+        self._targets[target] = found
+        return found
+
+    def class_of(self, ctype: CType) -> Any:
+        """The class of pointers to a type that is hot; takes an address.
+
+        The class keeps the type alive, so that its id stays its own.
+        """
+        found = self._classes.get(id(ctype))
+        if found is None:
+            found = self._classes[id(ctype)] = pointer_class(self, ctype)
+        return found
 
     def layout(self, pointer: Ptr[Any]) -> Layout:
         """The layout of the struct that a pointer points to."""
@@ -50,15 +68,23 @@ class Space:
 
     def read_member(self, pointer: Ptr[Any], name: str) -> Any:
         """``pointer->name``."""
-        field = self._member(pointer, name)
+        field = self._warm(pointer, name)
         return self.read(pointer._addr + field.offset, field.type)
 
     def write_member(self, pointer: Ptr[Any], name: str, value: Any) -> None:
         """``pointer->name = value``."""
-        field = self._member(pointer, name)
+        field = self._warm(pointer, name)
         self.write(pointer._addr + field.offset, field.type, value)
 
-    def _member(self, pointer: Ptr[Any], name: str) -> Field:
+    def _warm(self, pointer: Ptr[Any], name: str) -> Field:
+        """The member, by a plain Ptr: when its type has become hot, it gets that type's class."""
+        field, ctype = self.member(pointer, name), pointer._type
+        heat = self._heat[id(ctype)] = self._heat.get(id(ctype), 0) + 1
+        if heat > HOT and ctype is not None:
+            upgrade(pointer, self.class_of(ctype))
+        return field
+
+    def member(self, pointer: Ptr[Any], name: str) -> Field:
         """The member of what a pointer points to; types are told apart by identity, for speed."""
         ctype = pointer._type
         found = self._members.get((id(ctype), name))
@@ -69,16 +95,21 @@ class Space:
 
     def address_of(self, pointer: Ptr[Any], name: str) -> Ptr[Any]:
         """``&pointer->name``."""
-        if "." not in name:
-            field = self._member(pointer, name)
-            return Ptr(pointer._addr + field.offset, field.type, self)
-        at, ctype = pointer._addr, pointer._type
-        for part in name.split("."):
+        field = self.inner(pointer, name)
+        return Ptr(pointer._addr + field.offset, field.type, self)
+
+    def inner(self, pointer: Ptr[Any], path: str) -> Field:
+        """A member, or by dots a member of an embedded struct."""
+        if "." not in path:
+            return self.member(pointer, path)
+        offset, ctype = 0, pointer._type
+        for part in path.split("."):
             if not isinstance(ctype, StructType):
                 raise InputError(f"{ctype} has no member {part!r}")
             field = self.layouts.of(ctype).field(part)
-            at, ctype = at + field.offset, field.type
-        return Ptr(at, ctype, self)
+            offset, ctype = offset + field.offset, field.type
+        assert ctype is not None
+        return Field(offset, ctype)
 
     def read_item(self, pointer: Ptr[Any], index: int) -> Any:
         """``pointer[index]``."""

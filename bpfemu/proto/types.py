@@ -50,15 +50,17 @@ class Scalar(int):
     c_name: ClassVar[str] = ""
     bits: ClassVar[int] = 64
     signed: ClassVar[bool] = False
+    c_mask: ClassVar[int] = (1 << 64) - 1
+    c_sign: ClassVar[int] = 0  # the sign bit, 0 when there is none
 
     def __init_subclass__(cls, *, name: str = "") -> None:
         cls.c_name = name or cls.__name__
+        cls.c_mask = (1 << cls.bits) - 1
+        cls.c_sign = 1 << cls.bits - 1 if cls.signed else 0
 
     def __new__(cls, value: int = 0) -> Scalar:
-        value &= (1 << cls.bits) - 1
-        if cls.signed and value >> (cls.bits - 1):
-            value -= 1 << cls.bits
-        return int.__new__(cls, value)
+        sign = cls.c_sign
+        return int.__new__(cls, (value & cls.c_mask ^ sign) - sign)
 
 
 class s8(Scalar):
@@ -207,9 +209,9 @@ class Ptr(Generic[T]):
     _space: Space | None
 
     def __init__(self, addr: int, type_: CType | None = None, space: Space | None = None) -> None:
-        object.__setattr__(self, "_addr", addr & U64)
-        object.__setattr__(self, "_type", type_)
-        object.__setattr__(self, "_space", space)
+        _set_addr(self, addr & U64)
+        _set_type(self, type_)
+        _set_space(self, space)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -273,6 +275,11 @@ class Ptr(Generic[T]):
         """Bytes up to the first NUL, at most ``size``."""
         return self._need().read_string(self._addr, size)
 
+
+# What ``self._addr = …`` would do, were it not a member of the struct that is meant.
+_set_addr, _set_type, _set_space = (
+    vars(Ptr)[name].__set__ for name in ("_addr", "_type", "_space")
+)
 
 NULL: Ptr[Any] = Ptr(0)
 """The null pointer."""

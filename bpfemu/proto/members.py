@@ -1,0 +1,168 @@
+"""Members of types that are looked at often: what makes ``p.member`` one call.
+
+::
+
+    Ptr                     asks its Space at each access what the type says of the name
+    └── one class a type    has a property for each member that was read, a function for each that
+                            was written; type, offset, and the views of the memory are bound to them
+
+A :class:`Ptr` becomes one of its type's class by itself, once :class:`Space` has made that class;
+nothing else about it changes.  Aligned integers go straight through the views where the shadow
+says at one glance that the kernel may do so; everything else takes the Memory's own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from bpfemu.machine.memory import ITER, KERNEL, READ_ONLY, U64, UNINIT, VALID, Memory
+from bpfemu.proto.ctype import CType, IntType, PtrType
+from bpfemu.proto.types import Ptr
+
+if TYPE_CHECKING:
+    from bpfemu.proto.layout import Field
+    from bpfemu.proto.space import Space
+
+__all__ = ["pointer_class", "upgrade"]
+
+_VIEWS: Final[dict[tuple[int, bool], Any]] = {  # by size in bytes and sign
+    (1, True): "b",
+    (2, True): "h",
+    (4, True): "i",
+    (8, True): "q",
+    (1, False): "B",
+    (2, False): "H",
+    (4, False): "I",
+    (8, False): "Q",
+}
+
+# The kernel reads whatever is mapped; what it writes must not be UNINIT, which a write changes.
+_WRITABLE: Final = {
+    size: frozenset(
+        int.from_bytes(bytes([state]) * size, "little")
+        for state in (VALID, READ_ONLY, KERNEL, ITER)
+    )
+    for size in (1, 2, 4, 8)
+}
+_READABLE: Final = {
+    size: states | {int.from_bytes(bytes([UNINIT]) * size, "little")}
+    for size, states in _WRITABLE.items()
+}
+
+_set_addr: Final = vars(Ptr)["_addr"].__set__
+
+
+def pointer_class(space: Space, ctype: CType) -> Callable[[int], Ptr[Any]]:
+    """The class of pointers to ``ctype`` in one space; takes an address."""
+    members = {
+        "__slots__": (),
+        "__init__": _init,
+        "__setattr__": _set_member,
+        "__getattr__": _first_read,
+        "address_of_": _address_of,
+        "_type": ctype,
+        "_space": space,
+        "writers_": {},
+        "places_": {},
+    }
+    return type("Ptr", (Ptr,), members)
+
+
+def upgrade(pointer: Ptr[Any], cls: Any) -> None:
+    """Make an existing pointer one of its type's class."""
+    object.__setattr__(pointer, "__class__", cls)
+
+
+def _init(self: Any, addr: int) -> None:
+    _set_addr(self, addr & U64)
+
+
+def _set_member(self: Any, name: str, value: Any) -> None:
+    write = self.writers_.get(name) or _first_write(self, name)
+    write(self._addr, value)
+
+
+def _address_of(self: Any, name: str) -> Ptr[Any]:
+    """``&p->name``; dots step into embedded structs."""
+    offset, cls = self.places_.get(name) or _first_place(self, name)
+    found: Ptr[Any] = cls(self._addr + offset)
+    return found
+
+
+def _first_read(self: Any, name: str) -> Any:
+    """A member that was not read before gets its property."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    read = _reader(self._space, self._space.member(self, name))
+    setattr(type(self), name, property(read))
+    return read(self)
+
+
+def _first_write(self: Any, name: str) -> Callable[[int, Any], None]:
+    made = self.writers_[name] = _writer(self._space, self._space.member(self, name))
+    return made
+
+
+def _first_place(self: Any, name: str) -> tuple[int, Any]:
+    field = self._space.inner(self, name)
+    made = self.places_[name] = field.offset, self._space.class_of(field.type)
+    return made
+
+
+# ---- readers and writers ----------------------------------------------------------------
+
+
+def _reader(space: Space, member: Field) -> Callable[[Any], Any]:
+    """Pointer → the member's value."""
+    offset, ctype = member.offset, member.type
+    if isinstance(ctype, IntType) and not ctype.bits:
+        return _int_reader(space.memory, offset, ctype.size, ctype.signed)
+    if isinstance(ctype, IntType):
+        return lambda pointer: space.read(pointer._addr + offset, ctype)
+    if isinstance(ctype, PtrType):
+        cls, read = space.class_of(ctype.target), _int_reader(space.memory, offset, 8, False)
+        return lambda pointer: cls(read(pointer))
+    cls = space.class_of(ctype)
+    return lambda pointer: cls(pointer._addr + offset)
+
+
+def _int_reader(memory: Memory, offset: int, size: int, signed: bool) -> Callable[[Any], int]:
+    values, states = memory.b.cast(_VIEWS[size, signed]), memory.shb.cast(_VIEWS[size, False])
+    whole, end, delta = _READABLE[size], memory.size, offset - memory.base
+    shift, rest, slowly = size.bit_length() - 1, size - 1, memory.read_int
+
+    def read(pointer: Any) -> int:
+        low = pointer._addr + delta
+        if not low & rest and 0 <= low < end and states[low >> shift] in whole:
+            found: int = values[low >> shift]
+            return found
+        return slowly(pointer._addr + offset, size, signed)
+
+    return read
+
+
+def _writer(space: Space, member: Field) -> Callable[[int, Any], None]:
+    """Address of the struct, new value → None."""
+    offset, ctype = member.offset, member.type
+    if isinstance(ctype, IntType) and not ctype.bits:
+        return _int_writer(space.memory, offset, ctype.size)
+    if isinstance(ctype, PtrType):
+        return _int_writer(space.memory, offset, 8)
+    return lambda addr, value: space.write(addr + offset, ctype, value)
+
+
+def _int_writer(memory: Memory, offset: int, size: int) -> Callable[[int, Any], None]:
+    values, states = memory.b.cast(_VIEWS[size, False]), memory.shb.cast(_VIEWS[size, False])
+    whole, end, delta = _WRITABLE[size], memory.size, offset - memory.base
+    shift, rest, slowly = size.bit_length() - 1, size - 1, memory.write_int
+    mask = (1 << 8 * size) - 1
+
+    def write(addr: int, value: Any) -> None:
+        low = addr + delta
+        if not low & rest and 0 <= low < end and states[low >> shift] in whole:
+            values[low >> shift] = int(value) & mask
+        else:
+            slowly(addr + offset, size, int(value))
+
+    return write
