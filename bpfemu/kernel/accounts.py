@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from bpfemu.kernel.ledger import Ledger, refuse
+from bpfemu.kernel.ledger import IterRecord, Ledger, refuse
 from bpfemu.machine.stop import FaultKind, Site
 from bpfemu.proto.flags import (
     KF_ACQUIRE,
@@ -27,7 +27,6 @@ from bpfemu.record import dataclass
 
 __all__ = ["Account", "Books", "accounts", "combined"]
 
-LedgerNow = Callable[[], Ledger]
 Regs = list[int]
 
 HELPER_ACQUIRES_ARG: Final = {198: (3, "ringbuf dynptr")}  # into an argument, not by r0
@@ -43,11 +42,11 @@ class Account:
     after: Callable[[Any, Site, int], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Books:
-    """What accounts read and write."""
+    """What accounts read and write: ``ledger`` is the one of the run that is on."""
 
-    ledger: LedgerNow
+    ledger: Ledger
     layouts: Layouts
 
 
@@ -64,11 +63,11 @@ def accounts(spec: KfuncSpec | HelperSpec, btf_id: int, books: Books) -> list[Ac
         if param.suffix == "__iter"
     ]
     if spec.flags & KF_RELEASE:
-        found.append(_release(spec.name, btf_id, 0, books.ledger, kfunc=True))
+        found.append(_release(spec.name, btf_id, 0, books, kfunc=True))
     if spec.flags & KF_ACQUIRE:
-        found.append(_acquire(_name_of(spec.returns), books.ledger))
+        found.append(_acquire(_name_of(spec.returns), books))
     found += [
-        _irq_flag(spec, index, books.ledger)
+        _irq_flag(spec, index, books)
         for index, param in enumerate(spec.params)
         if param.suffix == "__irq_flag"
     ]
@@ -96,21 +95,21 @@ def combined(entries: list[Account]) -> Account:
 
 
 def _helper_accounts(spec: HelperSpec, books: Books) -> list[Account]:
-    number, ledger = spec.number, books.ledger
+    number = spec.number
     if number == BPF_FUNC_KPTR_XCHG:
-        return [_exchange(ledger)]
+        return [_exchange(books)]
     found = []
     fact = helper_fact(number)
     if fact.releases >= 0:
         name = spec.name.removeprefix("bpf_")
-        found.append(_release(name, number, fact.releases, ledger, kfunc=False))
+        found.append(_release(name, number, fact.releases, books, kfunc=False))
     if fact.acquires:
-        found.append(_acquire(fact.acquires, ledger))
+        found.append(_acquire(fact.acquires, books))
     if number in HELPER_ACQUIRES_ARG:
         arg, what = HELPER_ACQUIRES_ARG[number]
-        found.append(_acquire_argument(what, arg, ledger))
+        found.append(_acquire_argument(what, arg, books))
     if number == BPF_FUNC_TAIL_CALL:
-        found.append(_tail_call(ledger))
+        found.append(_tail_call(books))
     return found
 
 
@@ -125,45 +124,50 @@ def _iterator(spec: KfuncSpec, books: Books) -> Account:
     if spec.flags & KF_ITER_NEW:
         return _iter_new(spec, kind, size, books)
     if spec.flags & KF_ITER_NEXT:
-        return _iter_next(spec, kind, size, books.ledger)
-    return _iter_destroy(spec, kind, size, books.ledger)
+        return _iter_next(spec, kind, size, books)
+    return _iter_destroy(spec, kind, size, books)
 
 
 def _iter_new(spec: KfuncSpec, kind: str, size: int, books: Books) -> Account:
-    ledger, rcu = books.ledger, bool(spec.flags & KF_RCU_PROTECTED)
+    rcu = bool(spec.flags & KF_RCU_PROTECTED)
 
     def before(regs: Regs) -> tuple[int, str]:
         addr = -1 if regs[1] is None else regs[1]
-        return addr, ledger().check_new(kind, addr, size)
+        return addr, books.ledger.check_new(kind, addr, size)
 
     def after(token: tuple[int, str], site: Site, r0: int) -> None:
         low = r0 & 0xFFFF_FFFF
         result = low - (1 << 32) if low >> 31 else low
-        ledger().opened(kind, token[0], size, result, site, token[1], rcu=rcu)
+        books.ledger.opened(kind, token[0], size, result, site, token[1], rcu=rcu)
 
     return Account(before, after)
 
 
-def _iter_next(spec: KfuncSpec, kind: str, size: int, ledger: LedgerNow) -> Account:
+def _iter_next(spec: KfuncSpec, kind: str, size: int, books: Books) -> Account:
     name = spec.name
 
     def before(regs: Regs) -> Any:
-        return ledger().check_live(kind, regs[1], size, name)
+        return books.ledger.check_live(kind, regs[1], size, name)
 
-    def after(record: Any, site: Site, r0: int) -> None:
-        ledger().advanced(record, r0)
-
-    return Account(before, after)
+    return Account(before, _advanced)
 
 
-def _iter_destroy(spec: KfuncSpec, kind: str, size: int, ledger: LedgerNow) -> Account:
+def _advanced(record: IterRecord, site: Site, r0: int) -> None:
+    """``next`` returned; NULL drains the iterator."""
+    if r0:
+        record.elements += 1
+    else:
+        record.drained = True
+
+
+def _iter_destroy(spec: KfuncSpec, kind: str, size: int, books: Books) -> Account:
     name = spec.name
 
     def before(regs: Regs) -> Any:
-        return ledger().check_live(kind, regs[1], size, name)
+        return books.ledger.check_live(kind, regs[1], size, name)
 
     def after(record: Any, site: Site, r0: int) -> None:
-        ledger().closed(record)
+        books.ledger.closed(record)
 
     return Account(before, after)
 
@@ -176,7 +180,7 @@ def _iter_argument(spec: KfuncSpec, index: int, books: Books) -> Account:
     size = books.layouts.of(ctype.target).size
 
     def before(regs: Regs) -> Any:
-        return books.ledger().check_live(kind, regs[index + 1], size, spec.name, index)
+        return books.ledger.check_live(kind, regs[index + 1], size, spec.name, index)
 
     return Account(before, _nothing)
 
@@ -184,27 +188,27 @@ def _iter_argument(spec: KfuncSpec, index: int, books: Books) -> Account:
 # ---- references -----------------------------------------------------------------------------
 
 
-def _acquire(kind: str, ledger: LedgerNow) -> Account:
+def _acquire(kind: str, books: Books) -> Account:
     def after(token: Any, site: Site, r0: int) -> None:
         if r0:
-            ledger().acquire(kind, r0, site)
+            books.ledger.acquire(kind, r0, site)
 
     return Account(_no_check, after)
 
 
-def _acquire_argument(kind: str, arg: int, ledger: LedgerNow) -> Account:
+def _acquire_argument(kind: str, arg: int, books: Books) -> Account:
     """The reference lives in what an argument points to, also when the call failed."""
 
     def before(regs: Regs) -> int:
         return regs[arg + 1] or 0
 
     def after(addr: int, site: Site, r0: int) -> None:
-        ledger().acquire(kind, addr, site)
+        books.ledger.acquire(kind, addr, site)
 
     return Account(before, after)
 
 
-def _release(name: str, number: int, arg: int, ledger: LedgerNow, *, kfunc: bool) -> Account:
+def _release(name: str, number: int, arg: int, books: Books, *, kfunc: bool) -> Account:
     reg = arg + 1
 
     def before(regs: Regs) -> None:
@@ -214,28 +218,28 @@ def _release(name: str, number: int, arg: int, ledger: LedgerNow, *, kfunc: bool
         if not addr:
             what = f"trusted arg{arg}" if kfunc else f"helper arg{reg}"
             raise refuse(FaultKind.BAD_CALL, f"Possibly NULL pointer passed to {what}", 0)
-        ledger().release(addr, name, number, kfunc=kfunc)
+        books.ledger.release(addr, name, number, kfunc=kfunc)
 
     return Account(before, _nothing)
 
 
-def _exchange(ledger: LedgerNow) -> Account:
+def _exchange(books: Books) -> Account:
     """bpf_kptr_xchg: the map takes the new pointer, the program the old one."""
 
     def before(regs: Regs) -> None:
         if regs[2]:
-            ledger().release(regs[2], "kptr_xchg", BPF_FUNC_KPTR_XCHG, kfunc=False)
+            books.ledger.release(regs[2], "kptr_xchg", BPF_FUNC_KPTR_XCHG, kfunc=False)
 
     def after(token: Any, site: Site, r0: int) -> None:
         if r0:
-            ledger().acquire("kptr", r0, site)
+            books.ledger.acquire("kptr", r0, site)
 
     return Account(before, after)
 
 
-def _tail_call(ledger: LedgerNow) -> Account:
+def _tail_call(books: Books) -> Account:
     def before(regs: Regs) -> None:
-        if ledger().references_open():
+        if books.ledger.references_open():
             raise refuse(FaultKind.REFERENCE_STATE, "tail_call would lead to reference leak")
 
     return Account(before, _nothing)
@@ -244,49 +248,49 @@ def _tail_call(ledger: LedgerNow) -> Account:
 # ---- regions --------------------------------------------------------------------------------
 
 
-def _irq_flag(spec: KfuncSpec, index: int, ledger: LedgerNow) -> Account:
+def _irq_flag(spec: KfuncSpec, index: int, books: Books) -> Account:
     restores = "restore" in spec.name
     family = "lock" if "spin" in spec.name else "native"
 
     def before(regs: Regs) -> int:
         addr = -1 if regs[index + 1] is None else regs[index + 1]
-        ledger().check_irq_flag(addr, index, fresh=not restores, family=family)
+        books.ledger.check_irq_flag(addr, index, fresh=not restores, family=family)
         return addr
 
     def after(addr: int, site: Site, r0: int) -> None:
         if restores:
-            ledger().irq_restored(addr)
+            books.ledger.irq_restored(addr)
         elif family == "native" or not r0:
-            ledger().irq_saved(addr, site, family)
+            books.ledger.irq_saved(addr, site, family)
 
     return Account(before, after)
 
 
 def _rcu_lock(books: Books) -> Account:
     def after(token: Any, site: Site, r0: int) -> None:
-        books.ledger().rcu = site
+        books.ledger.rcu = site
 
     return Account(_no_check, after)
 
 
 def _rcu_unlock(books: Books) -> Account:
     def after(token: Any, site: Site, r0: int) -> None:
-        books.ledger().rcu = None
-        books.ledger().rcu_ended()
+        books.ledger.rcu = None
+        books.ledger.rcu_ended()
 
     return Account(_no_check, after)
 
 
 def _preempt_off(books: Books) -> Account:
     def after(token: Any, site: Site, r0: int) -> None:
-        books.ledger().preempt.append(site)
+        books.ledger.preempt.append(site)
 
     return Account(_no_check, after)
 
 
 def _preempt_on(books: Books) -> Account:
     def after(token: Any, site: Site, r0: int) -> None:
-        books.ledger().preempt.pop()
+        books.ledger.preempt.pop()
 
     return Account(_no_check, after)
 

@@ -24,7 +24,7 @@ from bpfemu.proto.layout import CType, IntType, PtrType, StructType
 from bpfemu.proto.marshal import result
 from bpfemu.proto.space import Space
 from bpfemu.proto.spec import HelperSpec, KfuncSpec, Param
-from bpfemu.proto.types import Ptr
+from bpfemu.proto.types import NULL, Ptr
 
 __all__ = ["Converter", "ProgramCallback", "converters", "r0_of"]
 
@@ -121,24 +121,25 @@ def _scalar(index: int, param: Param, space: Space, kfunc: bool) -> Converter:
     missing = f"R{reg} is not a scalar" if kfunc else f"R{reg} !read_ok"
     ctype = param.ctype
     assert isinstance(ctype, IntType)
+    truncate = _truncate(ctype)
     if param.suffix == "__ign":
-        return lambda value: _truncated(value or 0, ctype)
+        return lambda value: truncate(value or 0)
 
     def convert(value: int | None) -> Any:
         if value is None:
             raise refuse(FaultKind.UNINITIALISED, missing)
-        return _truncated(value, ctype)
+        return truncate(value)
 
     return convert
 
 
-def _truncated(value: int, ctype: IntType) -> int:
+def _truncate(ctype: IntType) -> Callable[[int], int]:
     """The low bytes of a register as that integer type; bool is its lowest byte's truth."""
-    bits = 8 * ctype.size
-    value &= (1 << bits) - 1
+    mask = (1 << 8 * ctype.size) - 1
+    sign = mask + 1 >> 1 if ctype.signed else 0
     if ctype.name == "bool":
-        return bool(value)
-    return value - (1 << bits) if ctype.signed and value >> (bits - 1) else value
+        return lambda value: bool(value & mask)
+    return lambda value: (value & mask ^ sign) - sign
 
 
 def _pointer(index: int, param: Param, space: Space, may_be_null: bool) -> Converter:
@@ -146,16 +147,21 @@ def _pointer(index: int, param: Param, space: Space, may_be_null: bool) -> Conve
     target = param.ctype.target
     reg = index + 1
     if param.suffix == "__ign":
-        return lambda value: Ptr(value or 0, target, space)
+        return lambda value: space.pointer(value or 0, target)
+    last, pointer = -1, NULL  # loops come with the same pointer again and again
 
     def convert(value: int | None) -> Any:
+        nonlocal last, pointer
+        if value == last:
+            return pointer
         if value is None:
             raise refuse(FaultKind.UNINITIALISED, f"R{reg} !read_ok")
         if not value and not may_be_null:
             raise refuse(
                 FaultKind.BAD_CALL, f"Possibly NULL pointer passed to trusted arg{index}", 0
             )
-        return Ptr(value, target, space)
+        last, pointer = value, space.pointer(value, target)
+        return pointer
 
     return convert
 
@@ -185,13 +191,32 @@ def _callback(index: int, code_slot: Callable[[int], int | None]) -> Converter:
 def r0_of(returns: CType | None, upper: Callable[[], int] | None) -> Callable[[Any], int | None]:
     """Result → r0.  ``upper`` fills the high half after a 32-bit result; None leaves zeros."""
     if isinstance(returns, PtrType):
-        return lambda value: int(value) & U64
+        return _address
+    plain = _number(returns)
     if upper is None or not isinstance(returns, IntType) or returns.size > 4:
-        return lambda value: result(returns, value)
+        return plain
     fill = upper
 
     def convert(value: Any) -> int | None:
-        low = result(returns, value)
+        low = plain(value)
         return None if low is None else low | fill() << 32
+
+    return convert
+
+
+def _address(value: Any) -> int:
+    return value._addr if isinstance(value, Ptr) else int(value) & U64
+
+
+def _number(returns: CType | None) -> Callable[[Any], int | None]:
+    """``result`` of one type; what needs neither sign nor mask is seen at once."""
+    if not isinstance(returns, IntType):
+        return lambda value: result(returns, value)
+    last = 1 if returns.name == "bool" else (1 << 8 * returns.size - 1) - 1
+
+    def convert(value: Any) -> int | None:
+        if value is not None and 0 <= (number := int(value)) <= last:
+            return number
+        return result(returns, value)
 
     return convert

@@ -38,6 +38,8 @@ class IterRecord:
     result: int  # what new returned, signed
     rcu: bool  # made under KF_RCU_PROTECTED: dies with the RCU section
     where: str  # "fp-8"
+    span: slice  # of the shadow
+    pattern: bytes  # what the shadow holds there while the iterator is whole
     elements: int = 0
     drained: bool = False
     untrusted: bool = False  # its RCU section has ended
@@ -73,7 +75,7 @@ class Ledger:
         self._low = self._tops[0] - STACK_SIZE if tops else 0
         self._high = self._tops[-1] if tops else -1
         self._ids = 0
-        self._open: dict[int, IterRecord] = {}  # by stack address
+        self._open: dict[int | None, IterRecord] = {}  # by stack address
         self._refs: dict[int, Reference] = {}  # by id
         self._gone: set[int] = set()  # addresses whose reference was released
         self.iterators: list[IterRecord] = []  # every one of this run, in order
@@ -142,7 +144,11 @@ class Ledger:
         old = self._open.get(addr)
         if old is not None:
             self._lose(old)
-        record = IterRecord(kind, addr, size, self._next_id(), site, result, rcu, where)
+        low = addr - self._memory.base
+        span, pattern = slice(low, low + size), _PATTERN[:size]
+        record = IterRecord(
+            kind, addr, size, self._next_id(), site, result, rcu, where, span, pattern
+        )
         self._open[addr] = record
         self.iterators.append(record)
         self._memory.set_state(addr, size, ITER)
@@ -152,11 +158,13 @@ class Ledger:
         self, kind: str, addr: int | None, size: int, kfunc: str, arg: int = 0
     ) -> IterRecord:
         """The initialised iterator of that type at ``addr``."""
-        record = self._open.get(addr) if addr is not None else None
-        if record is None or addr is None or record.type != kind or record.untrusted:
-            raise self._not_live(record, kind, addr, size, kfunc, arg)
-        low = addr - self._memory.base
-        if self._memory.shadow[low : low + size] != _PATTERN[:size]:
+        record = self._open.get(addr)
+        if (
+            record is None
+            or record.type != kind
+            or record.untrusted
+            or self._memory.shadow[record.span] != record.pattern
+        ):
             raise self._not_live(record, kind, addr, size, kfunc, arg)
         return record
 
@@ -175,13 +183,6 @@ class Ledger:
         if record is not None and record.untrusted and record.type == kind:
             wanted = f"expected an RCU CS when using {kfunc}"
         return refuse(FaultKind.ITERATOR_STATE, wanted, addr)
-
-    def advanced(self, record: IterRecord, element: int) -> None:
-        """``next`` returned; NULL drains the iterator."""
-        if element:
-            record.elements += 1
-        else:
-            record.drained = True
 
     def closed(self, record: IterRecord) -> None:
         """``destroy`` is done: plain stack again, with nothing in it."""
@@ -280,7 +281,7 @@ class Ledger:
     def finish(self, *, ended: bool) -> None:
         """The run is over; ``ended`` by itself, or stopped in the middle of things."""
         for record in list(self._open.values()):
-            if self._states(record.addr, record.size) != _PATTERN[: record.size]:
+            if self._memory.shadow[record.span] != record.pattern:
                 self._lose(record)
             else:
                 record.ended = "never destroyed" if ended else "still open"
