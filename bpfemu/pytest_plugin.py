@@ -100,12 +100,13 @@ class Bpf:
         skel = open_object(found, **{**_settings(self._item.config, self._item), **options})
         marker = self._item.get_closest_marker("bpf_context")
         for prog in skel.progs:
-            self._watch(prog, str(found), marker.args[0] if marker and marker.args else None)
+            context = marker.args[0] if marker and marker.args else None
+            self._watch(skel, prog, str(found), context)
         return skel
 
-    def _watch(self, prog: ProgView, path: str, context: str | None) -> None:
+    def _watch(self, skel: Skeleton, prog: ProgView, path: str, context: str | None) -> None:
         def done(outcome: Outcome) -> None:
-            self._item.stash[OUTCOMES].append((path, outcome))
+            self._item.stash[OUTCOMES].append((_replay(skel, path, outcome), outcome))
 
         prog.on_outcome = done
         if context is not None:
@@ -142,11 +143,43 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
     result = yield
     report = result.get_result()  # type: ignore[attr-defined]
     if report.when == "call" and report.failed:
-        for path, outcome in item.stash.get(OUTCOMES, []):
-            report.sections += _sections(path, outcome)
+        for replay, outcome in item.stash.get(OUTCOMES, []):
+            report.sections += _sections(replay, outcome)
 
 
-def _sections(path: str, outcome: Outcome) -> list[tuple[str, str]]:
+def _replay(skel: Skeleton, path: str, outcome: Outcome) -> str:
+    """The command that does the same run again, as far as words can say it."""
+    from shlex import join
+
+    from bpfemu.session import Options
+
+    usual, given = Options(), skel.session.options
+    words = ["bpfemu", "run", path, outcome.program, "--kernel", outcome.profile]
+    words += ["--seed", str(outcome.seed), "--context", outcome.context]
+    for name in ("btf", "engine", "cpus", "budget"):
+        value = getattr(given, name)
+        if value != getattr(usual, name):
+            words += [f"--{name}", str(value)]
+    for package in given.kfuncs:
+        words += ["--kfuncs", package]
+    for name, value in given.kconfig.items():
+        words += ["--kconfig", f"{name}={value}"]
+    for name, value in _set_before_load(skel):
+        words += ["--set", f"{name}={value}"]
+    return join(words) + ("  # in the world that the test gives" if given.world else "")
+
+
+def _set_before_load(skel: Skeleton) -> Iterator[tuple[str, object]]:
+    """Global variables that did not begin with what the object says, where words can say it."""
+    for section, view in zip(skel.object.data, skel.data_sections.values(), strict=True):
+        if bytes(view.image) != section.data:
+            for name in view:
+                value = view._initial(name)
+                if value != view._initial(name, section.data) and isinstance(value, int | str):
+                    yield name, int(value) if isinstance(value, bool) else value
+
+
+def _sections(replay: str, outcome: Outcome) -> list[tuple[str, str]]:
     found = []
     if outcome.printk:
         found.append(("Captured bpf printk", "\n".join(outcome.printk)))
@@ -155,10 +188,6 @@ def _sections(path: str, outcome: Outcome) -> list[tuple[str, str]]:
         found.append((title, "\n".join(outcome.trail)))
     if outcome.report:
         found.append(("BPF fault report", outcome.report))
-    replay = (
-        f"bpfemu run {path} {outcome.program} --kernel {outcome.profile} "
-        f"--seed {outcome.seed} --context {outcome.context}"
-    )
     found.append(("BPF replay", f"{outcome}\n{replay}"))
     return found
 

@@ -349,6 +349,13 @@ class DataView:
                     return segment
         return None
 
+    def _initial(self, name: str, data: bytes | None = None) -> Any:
+        """What a variable held, or holds, at load; ``data``: in these bytes of the section."""
+        type_id, offset, size = self._find(name)
+        btf = self._skel.object.btf
+        assert btf is not None
+        return value_to_python(btf, type_id, bytes((data or self.image)[offset : offset + size]))
+
     def _read(self, offset: int, size: int) -> bytes:
         segment = self._segment() if self._skel.loaded else None
         if segment is None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bpfemu.cli import run_cli
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,6 +80,25 @@ def test_a_failing_test_shows_printk_the_comparison_and_a_replay_line(
             "*vma_census --kernel 6.18.44 --seed 7 --context task*",
         ]
     )
+
+
+def test_the_replay_line_says_what_the_test_has_set(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        f"""
+        def test_wrong(bpf):
+            skel = bpf.open({str(CENSUS)!r}, cpus=4, budget=9000, kfuncs=("kfuncs",), seed=1)
+            skel.rodata.limit = 3
+            assert skel.progs.vma_census.run() == 7
+        """
+    )
+
+    result = pytester.runpytest()
+
+    (line,) = [line for line in result.outlines if line.startswith("bpfemu run ")]
+    words = line.split()
+    tail = "--cpus 4 --budget 9000 --kfuncs kfuncs --set limit=3"
+    assert words[-8:] == tail.split()
+    assert run_cli(words[1:]) == 0
 
 
 def test_markers_choose_kernel_and_context(pytester: pytest.Pytester) -> None:
