@@ -10,7 +10,9 @@ wrong is never an exception: it ends in ``Outcome.fault``.
     ├── InputError         the file, program or argument is wrong; the user can fix it
     │   ├── ObjectError      ELF or BTF malformed or not supported
     │   ├── DecodeError      not a BPF instruction
-    │   └── BindError        the object wants what this kernel lacks
+    │   ├── BindError        the object wants what this kernel lacks
+    │   ├── FaultError       an address that somebody looked at is not mapped
+    │   └── ObjectAbsentError  the value of an object that has none
     ├── DefinitionError    a kfunc, helper, map or program type is wrong; its author can fix it
     │   ├── DeclarationError found when it is collected
     │   └── BodyError        its body raised while running
@@ -26,8 +28,10 @@ __all__ = [
     "DeclarationError",
     "DecodeError",
     "DefinitionError",
+    "FaultError",
     "InputError",
     "InternalError",
+    "ObjectAbsentError",
     "ObjectError",
 ]
 
@@ -97,6 +101,18 @@ class BindError(InputError):
         self.program = program
         self.symbol = symbol
         self.slot = slot
+
+
+class FaultError(InputError):
+    """Somebody looked at memory that is not there; ``address`` is where."""
+
+    def __init__(self, message: str, address: int) -> None:
+        super().__init__(message, errno=14)
+        self.address = address
+
+
+class ObjectAbsentError(InputError):
+    """The value of an object was asked for that has none: there is no such variable here."""
 
 
 class DefinitionError(BpfemuError):

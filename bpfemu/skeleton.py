@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bpfemu.btf import Btf, kinds
@@ -24,6 +25,7 @@ from bpfemu.session import Options, Session, read
 if TYPE_CHECKING:
     from bpfemu.kernel.faults import FaultTable
     from bpfemu.object import BpfObject, DataSection, FuncDef
+    from bpfemu.objects import Program
     from bpfemu.outcome import Outcome
 
 __all__ = ["DataView", "MapView", "Names", "ProgView", "Skeleton", "open_object"]
@@ -64,9 +66,8 @@ class Names:
         try:
             return self._things[name]
         except KeyError:
-            raise InputError(
-                f"no {self._what} {name!r}; there are {', '.join(self._things) or 'none'}"
-            ) from None
+            there = ", ".join(self._things) or "none"
+            raise InputError(f"no {self._what} {name!r}; there are {there}") from None
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._things.values())
@@ -132,6 +133,13 @@ class Skeleton:
     def faults(self) -> FaultTable:
         """What is to fail on purpose, before or after load: ``skel.faults.fail_nth(3)``."""
         return self.session.boot().faults
+
+    @cached_property
+    def prog(self) -> Program:
+        """The kernel's memory as C objects, this object's globals among them: bpfemu.objects."""
+        from bpfemu.objects import program_of
+
+        return program_of(self.kernel, self.session.images.values())
 
     @property
     def data_sections(self) -> dict[str, DataView]:
@@ -343,11 +351,8 @@ class DataView:
         self._write(name, offset, data)
 
     def _segment(self) -> Any:
-        for image in self._skel.session.images.values():
-            for segment in image.segments:
-                if segment.name == self.section:
-                    return segment
-        return None
+        every = (one for image in self._skel.session.images.values() for one in image.segments)
+        return next((segment for segment in every if segment.name == self.section), None)
 
     def _initial(self, name: str, data: bytes | None = None) -> Any:
         """What a variable held, or holds, at load; ``data``: in these bytes of the section."""

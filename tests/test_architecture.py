@@ -30,7 +30,9 @@ MAY_IMPORT = {
     "engine": {"errors", "isa", "machine", "image"},
     "compile": {"errors"},
     "session": {"errors", "compile", "elf", "bind", "kernel", "engine"} | VOCABULARIES | STATIONS,
-    "skeleton": {"errors", "session", "kernel"} | VOCABULARIES | STATIONS,
+    "objects": {"errors", "image"} | VOCABULARIES,
+    "helpers": {"errors", "objects"} | VOCABULARIES,
+    "skeleton": {"errors", "session", "kernel", "objects"} | VOCABULARIES | STATIONS,
     "cli": {"errors", "session", "skeleton", "compile", "bind", "kernel", "engine", "elf"}
     | VOCABULARIES
     | STATIONS,
