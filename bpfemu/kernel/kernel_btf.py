@@ -162,11 +162,13 @@ class KernelBtf:
             for target in image.calls:
                 if isinstance(target.spec, KfuncSpec) and not target.poisoned:
                     self._admit_call(image, target, held)
+            for _, _, module in image.ksyms:
+                self._hold(image, module, held)
             if image.attach_btf_id and self.vmlinux_btf() is None:
                 raise BindError("kernel has no BTF", program=image.name, errno=errno.EINVAL)
         except BindError:
-            for module in held.values():
-                self.modules.unpin(module)
+            for pinned in held.values():
+                self.modules.unpin(pinned)
             raise
         self._held[id(image)] = image, list(held.values())
 
@@ -180,12 +182,7 @@ class KernelBtf:
         if self.vmlinux_btf() is None:
             text = "calling kernel function is not supported without CONFIG_DEBUG_INFO_BTF"
             raise BindError(text, program=image.name, symbol=target.name, errno=ENOTSUPP)
-        if target.module and target.module not in held:
-            try:
-                held[target.module] = self.modules.pin(target.module)
-            except OSError as problem:
-                text = f"{problem.strerror}; failed to find BTF for kernel function"
-                raise BindError(text, program=image.name, errno=problem.errno) from None
+        self._hold(image, target.module, held)
         btf = self.btf_of(target.module)
         assert btf is not None
         why = call_problem(btf.btf, target.btf_id)
@@ -193,6 +190,19 @@ class KernelBtf:
             raise BindError(why, program=image.name, symbol=target.name, errno=errno.EINVAL)
         found = FoundKfunc(target.name, target.module, target.btf_id, 0, 0)
         check_registered(self, found, image.prog_type)
+
+    def _hold(self, image: ProgramImage, name: str, held: dict[str, Module]) -> None:
+        """A program uses a module's BTF, for calls or for variables: it pins the module once."""
+        if not name or name in held:
+            return
+        try:
+            held[name] = self.modules.pin(name)
+        except OSError as problem:
+            raise BindError(
+                f"{problem.strerror}: its BTF cannot be used",
+                program=image.name,
+                errno=problem.errno,
+            ) from None
 
     # --- making things ------------------------------------------------------------------------
 

@@ -67,9 +67,8 @@ def program(*calls, prog_type=TRACING, **facts):
         CallTarget(name, SPECS.get(name, SPECS["f"])[0], btf_id=id, module=(*module, "")[0])
         for name, id, *module in calls
     )
-    return SimpleNamespace(
-        name="prog", prog_type=prog_type, calls=targets, attach_btf_id=0, **facts
-    )
+    given = {"ksyms": (), "attach_btf_id": 0, **facts}
+    return SimpleNamespace(name="prog", prog_type=prog_type, calls=targets, **given)
 
 
 def late(**options):
@@ -166,9 +165,7 @@ def needs():
         "sysfs stat": lambda kernel: kernel.sysfs.btf["vmlinux"].stat(),
         "sysfs mmap": lambda kernel: kernel.sysfs.btf["vmlinux"].mmap(1),
         "a kfunc call": lambda kernel: kernel.admit(program(("id_of", GET))),
-        "an attach target": lambda kernel: kernel.admit(
-            SimpleNamespace(name="p", prog_type=TRACING, calls=(), attach_btf_id=PUT)
-        ),
+        "an attach target": lambda kernel: kernel.admit(program(attach_btf_id=PUT)),
         "CO-RE in the kernel": lambda kernel: kernel.candidates.find("task_struct", Struct),
     }
 
@@ -226,7 +223,9 @@ def test_an_early_module_never_gets_its_btf_when_that_is_ignored():
 
     assert (early.btf, late_module.btf.id) == (None, 2)
     assert kernel.sysfs.listdir() == ["later", "vmlinux"]
-    with pytest.raises(BindError, match="failed to find BTF for kernel function") as caught:
+    with pytest.raises(
+        BindError, match="module early is not live: its BTF cannot be used"
+    ) as caught:
         kernel.admit(program(("f", 12, "early")))
     assert caught.value.errno == errno.ENXIO
 
@@ -326,7 +325,7 @@ def test_without_btf_programs_that_need_no_types_still_load(blob):
     assert caught.value.errno == 524
     assert kernel.vmlinux.state is BtfState.FAILED
     with pytest.raises(BindError, match="kernel has no BTF") as caught:
-        kernel.admit(SimpleNamespace(name="p", prog_type=26, calls=(), attach_btf_id=5))
+        kernel.admit(program(attach_btf_id=PUT))
     assert caught.value.errno == errno.EINVAL
     assert kernel.candidates.find("task_struct", Struct) == ()
 
@@ -482,6 +481,19 @@ def test_a_program_holds_each_module_once_and_until_it_goes():
     kernel.release(image)
     assert module.references == 0
     kernel.modules.unload("mod")
+
+
+def test_a_program_holds_the_modules_of_its_variables():
+    kernel = kernel_btf()
+    image = program(ksyms=(("jiffies", 1, ""), ("count", 2, "mod"), ("size", 3, "mod")))
+    with pytest.raises(BindError) as caught:
+        kernel.admit(image)
+    assert caught.value.errno == errno.ENXIO
+    module = kernel.modules.load("mod", PLAIN)
+
+    kernel.admit(image)
+
+    assert module.references == 1
 
 
 def test_a_refused_program_gives_back_what_it_held():
