@@ -8,7 +8,6 @@ from bpfemu.btf import Btf, kinds
 from bpfemu.btf.values import value_to_python
 from bpfemu.cli.console import heading, write
 from bpfemu.errors import InputError
-from bpfemu.errors import InputError
 from bpfemu.machine.stop import Fault, Site
 from bpfemu.outcome import Leak, Outcome, Record, errno_name
 from bpfemu.skeleton import DataView, MapView, Skeleton
