@@ -32,7 +32,7 @@ class StructPlacer:
         """A zeroed ``struct`` at a fixed address at the end of memory."""
         size = self.space.layouts.named(struct).size
         self.space.memory.place_last(addr, size, RegionKind.OBJECT, name, READ_ONLY)
-        return self.space.pointer(addr, StructType(struct))
+        return self.space.pointer(addr, struct)
 
     def new(
         self, struct: str, name: str, values: Values | None = None, *, tail: int = 0
@@ -40,7 +40,7 @@ class StructPlacer:
         """A zeroed ``struct`` called ``name`` in reports, ``tail`` bytes longer than it says."""
         layout = self.space.layouts.named(struct)
         addr = self._take(layout.size + tail, name, max(layout.align, 8))
-        made = self.space.pointer(addr, StructType(struct))
+        made = self.space.pointer(addr, struct)
         if values:
             self.fill(made, values)
         return made
