@@ -116,11 +116,23 @@ class Program:
         return self._constant(name) if found is None and name else found
 
     def _variable(self, name: str) -> Object | None:
-        if name == "init_task":
-            addr = int(self.kernel.services["tasks"].init_task)
-            return Object(self, "struct task_struct", address=addr)
-        found = self._variables.get(name)
+        found = self._kernel_variable(name) or self._variables.get(name)
         return None if found is None else Object(self, found[0], address=found[1])
+
+    def _kernel_variable(self, name: str) -> Place | None:
+        """A variable of the kernel, else of a module; it is put into memory now."""
+        placed = self.kernel.services["variables"]
+        known = placed.symbols.variables
+        for key in sorted(key for key in known if key[1] == name):
+            variable = known[key]
+            placed.place(variable)
+            if variable.spec is not None:
+                return self.type(variable.spec.type), variable.addr
+            for btf in self._btfs:
+                var = btf.type(btf.find(name, k.Var) or 0)
+                if isinstance(var, k.Var):
+                    return Type(btf, var.type), variable.addr
+        return None
 
     def _constant(self, name: str) -> Object | None:
         for btf in self._btfs:

@@ -68,7 +68,7 @@ class Small:
         kernel: Any = SimpleNamespace(
             memory=self.memory,
             space=SimpleNamespace(layouts=SimpleNamespace(btf=btf)),
-            services={},
+            services={"variables": SimpleNamespace(symbols=SimpleNamespace(variables={}))},
             config=SimpleNamespace(profile=find_profile("6.18.44"), cpus=2),
         )
         self.prog = Program(kernel)

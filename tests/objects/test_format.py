@@ -116,6 +116,12 @@ def test_options_of_structs(prog: Program, options: dict, text: str) -> None:
     assert Object(prog, "struct point", {"y": -7}).format_(**options) == text
 
 
+def test_a_struct_that_is_only_declared_is_empty(small: Small, prog: Program) -> None:
+    far = prog.type("struct all").member("far").type.type
+
+    assert str(Object(prog, far, address=small.put(b"x"))) == "(struct far){}"
+
+
 def test_characters(prog: Program) -> None:
     assert Object(prog, "char", 39).format_(char=True) == r"(char)'\''"
     assert Object(prog, "char", 10).format_(char=True) == r"(char)'\n'"

@@ -122,6 +122,11 @@ def test_elements_behind_pointers_and_in_arrays(small: Small) -> None:
             len(wrong)
 
 
+def test_void_has_no_value(small: Small, prog: Program) -> None:
+    with pytest.raises(TypeError, match="void has no value"):
+        Object(prog, "void", address=small.put(b"x")).value_()
+
+
 def test_void_pointers_cannot_be_counted_with(prog: Program) -> None:
     with pytest.raises(TypeError, match="void has no size"):
         Object(prog, "void *", 8)[1]

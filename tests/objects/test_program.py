@@ -141,4 +141,9 @@ def test_a_real_kernels_types_give_its_layouts() -> None:
     assert task.type_.size > 1000
     assert task.comm.address_ - task.address_ == task.type_.member("comm").offset
     assert task.comm.string_() == b"swapper/0"
+    assert prog["runqueues"].type_.size > 1000
+    known = prog.kernel.services["variables"].symbols.variables
+    undescribed = [v for v in known.values() if v.spec is None][:20]
+    assert undescribed  # only the kernel's BTF knows their types
+    assert [prog[v.name].type_.size for v in undescribed] == [v.size for v in undescribed]
     assert "(struct task_struct){\n\t.thread_info = (struct thread_info){\n" in str(task)

@@ -25,6 +25,7 @@ from bpfemu.helpers.linux.mm import (
     for_each_vma,
     vma_find,
 )
+from bpfemu.helpers.linux.percpu import per_cpu, per_cpu_ptr
 from bpfemu.helpers.linux.pid import (
     find_pid,
     find_task,
@@ -70,6 +71,8 @@ __all__ = [
     "list_last_entry",
     "list_next_entry",
     "list_prev_entry",
+    "per_cpu",
+    "per_cpu_ptr",
     "pid_task",
     "task_cpu",
     "task_state_to_char",
