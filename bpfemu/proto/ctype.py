@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ForwardRef, TypeAlias, get_args, get_origin
+from typing import Any, Final, ForwardRef, TypeAlias, get_args, get_origin
 
 from bpfemu.errors import DeclarationError
 from bpfemu.proto.decl import Array, Bits, Const, Enumeration, Note
@@ -129,6 +129,10 @@ def _of_note(note: Note, scope: dict[str, Any] | None) -> CType:
     return inner
 
 
+# Subscripting a generic class imports typing from C, through the builtins of the frame it is in.
+_NO_BUILTINS: Final = {"__import__": __import__}
+
+
 class _Names(dict[str, Any]):
     """The names of a module; those it does not know are structs declared elsewhere."""
 
@@ -142,7 +146,7 @@ def _of_text(text: str, scope: dict[str, Any] | None) -> CType:
         found = (scope or {}).get(text, text)
         return StructType(text) if isinstance(found, str) else ctype_of(found, scope)
     try:
-        value = eval(text, {"__builtins__": {}}, _Names(scope or {}))
+        value = eval(text, {"__builtins__": _NO_BUILTINS}, _Names(scope or {}))
     except (SyntaxError, TypeError, AttributeError) as error:
         raise DeclarationError(text, f"is not a C type: {error}") from None
     return ctype_of(value, scope)
