@@ -10,6 +10,7 @@ from bpfemu.btf import kinds as k
 from bpfemu.compile import INCLUDE, compile_c, find_compilers
 from bpfemu.elf import read_object
 from bpfemu.kernel.vmlinux import vmlinux_btf
+from bpfemu.machine.memory import RegionKind
 from bpfemu.proto.profile import find_profile
 from bpfemu.session import make_catalog
 from bpfemu.skeleton import open_object
@@ -134,3 +135,50 @@ int count(void *ctx)
         "bpf_iter_num_next",
         "bpf_iter_num_destroy",
     }
+
+
+@needs_clang
+def test_programs_on_user_functions_system_calls_and_structs_get_their_arguments(tmp_path):
+    source = tmp_path / "x.bpf.c"
+    source.write_text("""
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+struct pair { u64 a; u64 b; };
+char _license[] SEC("license") = "GPL";
+
+SEC("uprobe//bin/sh:main")
+int BPF_UPROBE(enter, int argc, long argv) { return argc * 10 + argv; }
+
+SEC("uretprobe//bin/sh:main")
+int BPF_URETPROBE(leave, int ret) { return ret; }
+
+SEC("ksyscall/openat")
+int BPF_KSYSCALL(call, int a, int b, int c, int d) { return a * 1000 + b * 100 + c * 10 + d; }
+
+SEC("kprobe/__x64_sys_getpid")
+int BPF_KPROBE_SYSCALL(call_none) { return PT_REGS_SYSCALL_REGS(ctx) != 0; }
+
+SEC("raw_tp")
+int BPF_PROG2(structs, int, first, struct pair, both, int, last)
+{
+	return first * 1000 + both.a * 100 + both.b * 10 + last;
+}
+
+SEC("raw_tp")
+int BPF_PROG2(no_arguments) { return ctx != 0; }
+""")
+
+    with open_object(compile_c(source, tmp_path / "x.bpf.o")) as skel:
+        regs = skel.kernel.memory.allocate(168, RegionKind.OBJECT, "registers of user space").addr
+        for offset, value in ((112, 1), (104, 2), (96, 3), (56, 4)):  # di, si, dx, r10
+            skel.kernel.memory.write_int(regs + offset, 8, value)
+        progs = skel.progs
+
+        assert progs.enter.run(ctx={"di": 4, "si": 2}) == 42
+        assert progs.leave.run(ctx={"ax": -5}) == -5
+        assert progs.call.run(ctx={"di": regs}) == 1234
+        assert progs.call_none.run(ctx={"di": regs}) == 1
+        assert progs.structs.run(ctx=[1, 2, 3, 4]) == 1234
+        assert progs.no_arguments.run() == 1
