@@ -50,6 +50,7 @@ _READABLE: Final = {
     for size, states in _WRITABLE.items()
 }
 
+_NOWHERE: Final = (-1, None)
 _set_addr: Final = vars(Ptr)["_addr"].__set__
 
 
@@ -64,7 +65,7 @@ def pointer_class(space: Space, ctype: CType) -> Callable[[int], Ptr[Any]]:
         "_type": ctype,
         "_space": space,
         "writers_": {},
-        "places_": {},
+        "places_": {},  # name → (address of the struct, pointer to the member) of the last time
     }
     return type("Ptr", (Ptr,), members)
 
@@ -85,9 +86,8 @@ def _set_member(self: Any, name: str, value: Any) -> None:
 
 def _address_of(self: Any, name: str) -> Ptr[Any]:
     """``&p->name``; dots step into embedded structs."""
-    offset, cls = self.places_.get(name) or _first_place(self, name)
-    found: Ptr[Any] = cls(self._addr + offset)
-    return found
+    addr, pointer = self.places_.get(name, _NOWHERE)
+    return pointer if addr == self._addr else _new_place(self, name)
 
 
 def _first_read(self: Any, name: str) -> Any:
@@ -104,10 +104,12 @@ def _first_write(self: Any, name: str) -> Callable[[int, Any], None]:
     return made
 
 
-def _first_place(self: Any, name: str) -> tuple[int, Any]:
+def _new_place(self: Any, name: str) -> Ptr[Any]:
+    """``&p->name`` for another struct than last time."""
     field = self._space.inner(self, name)
-    made = self.places_[name] = field.offset, self._space.class_of(field.type)
-    return made
+    pointer: Ptr[Any] = self._space.class_of(field.type)(self._addr + field.offset)
+    self.places_[name] = self._addr, pointer
+    return pointer
 
 
 # ---- readers and writers ----------------------------------------------------------------
@@ -121,8 +123,9 @@ def _reader(space: Space, member: Field) -> Callable[[Any], Any]:
     if isinstance(ctype, IntType):
         return lambda pointer: space.read(pointer._addr + offset, ctype)
     if isinstance(ctype, PtrType):
-        cls, read = space.class_of(ctype.target), _int_reader(space.memory, offset, 8, False)
-        return lambda pointer: cls(read(pointer))
+        return _ptr_reader(
+            space.class_of(ctype.target), _int_reader(space.memory, offset, 8, False)
+        )
     cls = space.class_of(ctype)
     return lambda pointer: cls(pointer._addr + offset)
 
@@ -140,6 +143,21 @@ def _int_reader(memory: Memory, offset: int, size: int, signed: bool) -> Callabl
         return slowly(pointer._addr + offset, size, signed)
 
     return read
+
+
+def _ptr_reader(cls: Any, read: Callable[[Any], int]) -> Callable[[Any], Ptr[Any]]:
+    """Pointers do not change, so the one that was read last may be handed out again."""
+    last = 0
+    found: Ptr[Any] = cls(0)
+
+    def follow(pointer: Any) -> Ptr[Any]:
+        nonlocal last, found
+        addr = read(pointer)
+        if addr != last:
+            last, found = addr, cls(addr)
+        return found
+
+    return follow
 
 
 def _writer(space: Space, member: Field) -> Callable[[int, Any], None]:
@@ -160,9 +178,13 @@ def _int_writer(memory: Memory, offset: int, size: int) -> Callable[[int, Any], 
 
     def write(addr: int, value: Any) -> None:
         low = addr + delta
+        try:
+            value &= mask
+        except TypeError:
+            value = int(value) & mask  # a pointer
         if not low & rest and 0 <= low < end and states[low >> shift] in whole:
-            values[low >> shift] = int(value) & mask
+            values[low >> shift] = value
         else:
-            slowly(addr + offset, size, int(value))
+            slowly(addr + offset, size, value)
 
     return write

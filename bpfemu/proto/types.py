@@ -7,7 +7,7 @@ they never hide a member.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -50,17 +50,25 @@ class Scalar(int):
     c_name: ClassVar[str] = ""
     bits: ClassVar[int] = 64
     signed: ClassVar[bool] = False
-    c_mask: ClassVar[int] = (1 << 64) - 1
-    c_sign: ClassVar[int] = 0  # the sign bit, 0 when there is none
 
     def __init_subclass__(cls, *, name: str = "") -> None:
         cls.c_name = name or cls.__name__
-        cls.c_mask = (1 << cls.bits) - 1
-        cls.c_sign = 1 << cls.bits - 1 if cls.signed else 0
+        own = vars(cls)
+        if "__new__" not in own and ("bits" in own or "signed" in own):
+            cls.__new__ = _wrapping(cls.bits, cls.signed)  # type: ignore[assignment]
 
     def __new__(cls, value: int = 0) -> Scalar:
-        sign = cls.c_sign
-        return int.__new__(cls, (value & cls.c_mask ^ sign) - sign)
+        return int.__new__(cls, value & U64)
+
+
+def _wrapping(bits: int, signed: bool) -> Callable[[type[Scalar], int], Scalar]:
+    """What makes integers of so many bits."""
+    mask, sign, new = (1 << bits) - 1, 1 << bits - 1 if signed else 0, int.__new__
+
+    def make(cls: type[Scalar], value: int = 0) -> Scalar:
+        return new(cls, (value & mask ^ sign) - sign)
+
+    return make
 
 
 class s8(Scalar):

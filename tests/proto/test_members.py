@@ -146,6 +146,26 @@ def test_addresses_of_members_are_taken_through_dots_too(space: Space) -> None:
     assert it.uint == 9
 
 
+def test_what_was_found_last_is_not_mistaken_for_what_is_found_now(space: Space) -> None:
+    one, other = hot(space), hot(space, AT + 64)
+    one.next, other.next = 0x10, 0x20
+
+    for _ in range(2):
+        assert one.next == 0x10 and other.next == 0x20
+        assert one.address_of_("uint") == AT + 20 and other.address_of_("uint") == AT + 84
+    one.next = 0x30
+    assert one.next == 0x30
+
+
+def test_what_is_no_number_is_refused(space: Space) -> None:
+    it = hot(space)
+
+    with pytest.raises(TypeError):
+        it.int_ = None
+    with pytest.raises(TypeError):
+        it.next = object()
+
+
 def test_what_is_no_member_is_named_as_before(space: Space) -> None:
     it = hot(space)
 

@@ -54,6 +54,7 @@ BASE = 0xFFFF_8880_0000_0000
         (bool_(256), 1),  # any value that is not 0, not its low byte
         (bool_(0), 0),
         (u64(), 0),
+        (Scalar(-1), (1 << 64) - 1),
     ],
 )
 def test_a_value_wraps_to_its_width(made: Scalar, value: int) -> None:
@@ -82,6 +83,13 @@ def test_a_typedef_has_its_own_name_and_the_width_of_its_base() -> None:
     assert (pid_t.c_name, pid_t.bits, pid_t.signed) == ("pid_t", 32, True)
     assert pid_t(1 << 31) == -(1 << 31)
     assert (int_.c_name, long_.c_name, bool_.c_name) == ("int", "long int", "bool")
+
+
+def test_a_sign_alone_makes_another_integer_too() -> None:
+    class sbyte(u8):
+        signed = True
+
+    assert (sbyte(0xFF), sbyte.bits) == (-1, 8)
 
 
 # ---- structs ----------------------------------------------------------------------------
