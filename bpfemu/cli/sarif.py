@@ -16,7 +16,7 @@ from bpfemu import __version__
 if TYPE_CHECKING:
     from bpfemu.cli.core_check import Finding
 
-__all__ = ["RULES", "core_sarif", "sarif_log"]
+__all__ = ["RULES", "core_sarif", "sarif_log", "source_path"]
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -57,7 +57,8 @@ def _result(file: str, finding: Finding) -> dict[str, Any] | None:
     head = f"{finding.program} on {finding.kernel}: "
     if row is None:
         return _made("BPFEMU203", "error", head + finding.note, _place(file))
-    where = _place(row.line.file, row.line.line, row.line.column) if row.line else _place(file)
+    line = row.line
+    where = _place(source_path(file, line.file), line.line, line.column) if line else _place(file)
     result = row.result
     if result.error:
         return _made("BPFEMU202", "error", head + result.error, where)
@@ -67,15 +68,24 @@ def _result(file: str, finding: Finding) -> dict[str, Any] | None:
     return _made(rule, level, f"{head}insn {row.slot}: {result.poison}", where)
 
 
+def source_path(file: str, source: str) -> str:
+    """The source of an object: relative paths are those of where it was compiled, often its folder.
+
+    A path that leads nowhere stays as it is.
+    """
+    beside = os.path.join(os.path.dirname(file), source)
+    return beside if not os.path.exists(source) and os.path.exists(beside) else source
+
+
 def _made(rule: str, level: str, text: str, place: dict[str, Any]) -> dict[str, Any]:
     return {"ruleId": rule, "level": level, "message": {"text": text}, "locations": [place]}
 
 
 def _place(path: str, line: int = 0, column: int = 0) -> dict[str, Any]:
     """A physical location; paths are relative to the working directory where they are below it."""
-    inside = os.path.relpath(path) if os.path.isabs(path) else path
-    if inside.startswith(".."):
-        inside = path
+    inside = os.path.normpath(path)
+    if os.path.isabs(inside) and not os.path.relpath(inside).startswith(".."):
+        inside = os.path.relpath(inside)
     place: dict[str, Any] = {"artifactLocation": {"uri": quote(inside.replace(os.sep, "/"))}}
     if line > 0:
         place["region"] = {"startLine": line} | ({"startColumn": column} if column > 0 else {})

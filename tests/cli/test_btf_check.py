@@ -102,12 +102,22 @@ def test_a_real_kernel_is_accepted(cli: Cli) -> None:
 def test_an_object_whose_types_cannot_be_read_is_judged_by_its_section(
     cli: Cli, tmp_path: Path
 ) -> None:
-    elf = ElfBuilder().section(".BTF", b"\x9f\xeb\x01\x00\x18\x00\x00\x00" + bytes(16))
-    (tmp_path / "x.o").write_bytes(elf.build())
+    bare = b"\x9f\xeb\x01\x00\x18\x00\x00\x00" + bytes(16)
+    for blob, said in ((bare, "No data"), (pair_blob()[:-1], "Total section length too long")):
+        elf = ElfBuilder().section(".BTF", blob).license()
+        (tmp_path / "x.o").write_bytes(elf.build())
 
-    status, out, _ = cli("btf", "check", tmp_path / "x.o")
+        status, out, _ = cli("btf", "check", tmp_path / "x.o")
 
-    assert status == 1 and "refused: No data (EINVAL)" in out
+        assert status == 1 and f"refused: {said} (EINVAL)" in out
+
+
+def test_types_of_an_object_with_broken_code_can_be_checked(cli: Cli, tmp_path: Path) -> None:
+    elf = ElfBuilder().section(".BTF", pair_blob()).code("raw_tp", "r0 = 0; exit", name="p")
+    (tmp_path / "x.o").write_bytes(elf.build().replace(b"\x95" + bytes(7), b"\xff" * 8))
+
+    assert cli("prog", "show", tmp_path / "x.o")[0] == 2
+    assert cli("btf", "check", tmp_path / "x.o")[0] == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x7fELF", None])

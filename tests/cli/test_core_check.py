@@ -144,8 +144,23 @@ def test_sarif_has_what_failed_and_notes_for_what_is_dead(cli: Cli, folder: Path
     ]
     (bare,) = [r for r in results if "bare on old: insn 1: " in r["message"]["text"]]  # type: ignore[index]
     place = bare["locations"][0]["physicalLocation"]  # type: ignore[index]
-    assert place["artifactLocation"]["uri"].endswith("core.bpf.c")
+    assert place["artifactLocation"]["uri"].endswith("tests/data/core.bpf.c")
     assert place["region"]["startLine"] == 46
+
+
+def test_sarif_paths_lead_from_the_checkout(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ("--btf", folder / "old", "--program", "bare", "--sarif")
+
+    def uri(file: object) -> object:
+        (result,) = check_sarif(json.loads(cli("core-check", file, *more)[1]))
+        return result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]  # type: ignore[index]
+
+    monkeypatch.chdir(DATA.parent.parent)
+    assert uri("tests/data/core.bpf.o") == uri(OBJECT) == "tests/data/core.bpf.c"
+    monkeypatch.chdir(folder)
+    assert uri(OBJECT) == (DATA / "core.bpf.c").as_posix()
 
 
 def test_sarif_without_findings_is_valid_too(cli: Cli, folder: Path) -> None:
@@ -169,6 +184,20 @@ def test_ambiguity_and_unlinkable_programs_fail_with_a_reason(cli: Cli, tmp_path
     assert status == 1
     assert "cannot be loaded: field offset ambiguity: 32 != 0" in out
     assert "BPFEMU202" in [result["ruleId"] for result in results]
+
+
+def test_what_reaches_what_is_unknown_without_a_program_type(cli: Cli, folder: Path) -> None:
+    elf = (
+        OBJECT.read_bytes().replace(b"\0raw_tp\0", b"\0mystic\0").replace(b"raw_tp\0", b"mystic\0")
+    )
+    (folder / "odd.o").write_bytes(elf)
+
+    status, out, _ = cli("core-check", folder / "odd.o", "--btf", folder / "old")
+
+    assert status == 1
+    assert "old: guarded: guarded: missing BPF prog type, check ELF section name 'mystic'" in out
+    assert out.count("every relocation counts as reached") == 3
+    assert "3 failed" in out
 
 
 def test_a_program_that_cannot_be_linked_is_a_failure(cli: Cli, folder: Path) -> None:
