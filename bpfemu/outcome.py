@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from bpfemu.machine.stop import Fault, Finding, Site, Stop, StopKind
 from bpfemu.record import dataclass, field
 
@@ -141,7 +139,9 @@ class Outcome:
 def errno_name(value: int) -> str:
     """'-12 (-ENOMEM)' for a negative errno, else the plain number."""
     if -4095 <= value < 0:
-        name = errno.errorcode.get(-value) or {524: "ENOTSUPP"}.get(-value)
+        from bpfemu.machine.errno import ERRNO_NAMES
+
+        name = ERRNO_NAMES.get(-value)
         if name:
             return f"{value} (-{name})"
     return str(value)

@@ -12,10 +12,11 @@ out.  Source: kernel/bpf/task_iter.c with d8e27d2d22b6, bee9ef4a40a2 and 4cbee02
 
 from __future__ import annotations
 
-from errno import EBUSY, ENOENT, ENOMEM, EOPNOTSUPP
+from errno import EBUSY, ENOENT, ENOMEM
 from typing import Any
 
 from bpfemu.proto.decl import int_
+from bpfemu.proto.errno import EOPNOTSUPP
 from bpfemu.proto.flags import KF_ITER_DESTROY, KF_ITER_NEW, KF_ITER_NEXT, KF_RCU, KF_RET_NULL
 from bpfemu.proto.layout import StructType
 from bpfemu.proto.marks import kfunc

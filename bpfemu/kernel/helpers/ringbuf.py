@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from errno import EAGAIN, EINVAL
+from errno import EINVAL
 
 from bpfemu.kernel.helpers.compat import checked_ring
 from bpfemu.kernel.maps.ringbuf import FORCE_WAKEUP, NO_WAKEUP, bad_record
 from bpfemu.machine.memory import Memory
 from bpfemu.machine.stop import Trap
+from bpfemu.proto.errno import EAGAIN
 from bpfemu.proto.marks import helper
 from bpfemu.proto.services import Maps
 from bpfemu.proto.types import MapPtr, Ptr, s64, u64, void
