@@ -197,6 +197,12 @@ class Session:
             faults=self.options.faults,
         )
 
+    def uploaded_btf(self) -> Btf | None:
+        """The object's BTF as libbpf hands it to BPF_BTF_LOAD."""
+        from bpfemu.bind.upload import upload_btf
+
+        return None if self.object.btf is None else upload_btf(self.object.btf)
+
     def bind(self, program: str, rodata: Mapping[str, bytes] | None = None) -> ProgramImage:
         """One program, linked and addressed."""
         from bpfemu.bind import bind

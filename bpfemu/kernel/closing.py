@@ -30,9 +30,7 @@ def close_run(kernel: Kernel, run: Run, stop: Stop) -> Outcome:
     _leave(kernel, run)
     leaks = held + run.ledger.leaks(prefix) + sections + _mmap_leaks(kernel, bool(prefix))
     leaks += _object_leaks(kernel, run)
-    fault = _in_kernel_words(stop.fault, run.ledger)
-    if fault is not None and fault.addr and not fault.region:
-        fault = _with_owner(fault, kernel.memory)
+    fault = _told(kernel, run, stop.fault)
     outcome = Outcome(
         program=run.image.name,
         stop=replace(stop, fault=fault) if fault is not stop.fault else stop,
@@ -134,6 +132,20 @@ def _records(kernel: Kernel) -> tuple[Record, ...]:
     return tuple(
         Record(found.name, data) for found in kernel.services["maps"] for data in found.drain()
     )
+
+
+def _told(kernel: Kernel, run: Run, fault: Fault | None) -> Fault | None:
+    """The fault with the kernel's words, and with what is known of its address."""
+    fault = _in_kernel_words(fault, run.ledger)
+    if fault is None or not fault.addr:
+        return fault
+    if not fault.region:
+        fault = _with_owner(fault, kernel.memory)
+    if run.image.ksyms:
+        from bpfemu.kernel.ksym_words import in_ksym_words
+
+        fault = in_ksym_words(fault, run.image, kernel.services["variables"].symbols)
+    return fault
 
 
 def _with_owner(fault: Fault, memory: Memory) -> Fault:

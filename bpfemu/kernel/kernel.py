@@ -205,11 +205,10 @@ class Kernel:
         if self._btf is None:
             from bpfemu.kernel.kernel_btf import KernelBtf
 
-            types = self.space.layouts.btf
             self._btf = KernelBtf(
                 self.config,
                 self.catalog,
-                types,
+                self.space.layouts.btf,
                 place=self._place_variable,
                 symbols=lambda name: self.services["variables"].symbols.find(name),
             )
@@ -297,7 +296,7 @@ class Kernel:
         self._runs.append(run)
         self.cpus.switch(cpu.id)
         if "variables" in self.services:
-            self.services["variables"].begin(cpu.id, image.prog_type in _COUNTED)
+            self.services["variables"].begin(cpu.id, image.prog_type)
         self._enter(run)
         self._resume(run)
         return run.machine, block.args
@@ -397,4 +396,3 @@ class Kernel:
 
 
 BPF_MAP_TYPE_ARENA: Final = 33
-_COUNTED: Final = frozenset({2, 5, 7})  # KPROBE, TRACEPOINT, PERF_EVENT: bpf_prog_active counts

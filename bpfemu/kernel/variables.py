@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from bpfemu.kernel.kernel import Kernel
     from bpfemu.proto.space import Space
 
-__all__ = ["KernelSymbols", "PlacedVariables", "Variable", "place_variables"]
+__all__ = ["TEXT_BASE", "KernelSymbols", "PlacedVariables", "Variable", "place_variables"]
 
 TEXT_BASE: Final = 0xFFFF_FFFF_8100_0000
 """Where functions of the emulated kernel get an address of their own: 16 bytes per BTF id."""
 
+_COUNTED: Final = frozenset({2, 5, 7})  # KPROBE, TRACEPOINT, PERF_EVENT: through trace_call_bpf
 _LARGEST: Final = 1 << 30  # bytes of all variables
 
 
@@ -111,6 +112,15 @@ class KernelSymbols:
         for variable in self.variables.values():
             if variable.addr <= addr < variable.addr + max(variable.size, 1):
                 return variable
+        return None
+
+    def around(self, addr: int, gap: int) -> tuple[Variable, int] | None:
+        """The variable, or the CPU's copy of one, at or beside an address; the offset from it."""
+        for variable in self.variables.values():
+            cpus = range(self._cpus) if variable.percpu else ()
+            for start in [self.copy(variable.addr, cpu) for cpu in cpus] or [variable.addr]:
+                if -gap < addr - start < variable.size + gap:
+                    return variable, addr - start
         return None
 
     def has_data(self, name: str, addr: int) -> bool:
@@ -337,8 +347,9 @@ class PlacedVariables:
 
     # ---- what the kernel changes ----------------------------------------------------------------
 
-    def begin(self, cpu: int, tracing: bool) -> None:
+    def begin(self, cpu: int, prog_type: int) -> None:
         """A run begins: time has passed, its task is on its CPU, trace_call_bpf counts it."""
+        tracing = prog_type in _COUNTED
         self._set("jiffies", "", 0, self._jiffies)
         self._set("runqueues", "curr", cpu, self._current)
         self._set("bpf_prog_active", "", cpu, lambda: int(tracing))

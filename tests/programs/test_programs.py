@@ -27,6 +27,26 @@ PROFILES = (
 ELSEWHERE = {
     "contexts/typed.bpf.o:answer": "test_contexts.py gives it the context it wants",
     "faults/no_kfunc.bpf.o:needs_kfunc": "it cannot be loaded, as tested here",
+    **dict.fromkeys(
+        (
+            f"ksyms/strong.bpf.o:{name}"
+            for name in ("typed", "typeless", "mismatch", "weak_mismatch")
+        ),
+        "test_ksyms.py: it cannot be loaded",
+    ),
+    **{
+        f"ksyms/typed.bpf.o:{name}": "test_ksyms.py gives it the kernel it wants"
+        for name in (
+            "of_struct",
+            "through_pointer",
+            "of_scalar",
+            "of_array",
+            "past_scalar",
+            "write_scalar",
+            "write_struct",
+            "of_module",
+        )
+    },
 }
 """Programs that are not judged by their tags, and why."""
 

@@ -1,0 +1,155 @@
+"""Programs with kernel symbols on kernels of every sort (BTF notes, section 11.4)."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpfemu.btf.check import check
+from bpfemu.errors import BindError, InputError
+from bpfemu.isa.insn import LoadImm64
+from bpfemu.kernel.config import RunOptions
+from bpfemu.machine.stop import FaultKind
+from bpfemu.session import Options, Session, read
+from bpfemu.world import KernelVariable, World
+
+KSYMS = Path(__file__).parents[2] / "programs" / "ksyms"
+FIRST = {"pid": 77, "tgid": 77, "group_leader": "&first_task"}
+TYPED = (
+    KernelVariable("first_task", "struct task_struct", FIRST),
+    KernelVariable("boot_count", "unsigned long", 12),
+    KernelVariable("table", "int[4]", (1, 2, 3)),
+    KernelVariable("holder", "struct task_struct *", "&first_task"),
+)
+MODULE = (
+    KernelVariable("module_count", "unsigned long long", 40, module="mod"),
+    KernelVariable("module_queue", "struct rq", percpu=({"cpu": 1}, {"cpu": 2}), module="mod"),
+)
+
+
+def session(name: str, *variables: KernelVariable, **options: Any) -> Session:
+    """An object on a kernel with further variables."""
+    world = World(variables=variables)
+    return Session(read(KSYMS / f"{name}.bpf.o"), Options(world=world, **options))
+
+
+def run(made: Session, program: str, **options: Any) -> Any:
+    """Load one program and run it once."""
+    made.load([program])
+    return made.run(program, RunOptions(**options))
+
+
+def refusal(made: Session, program: str) -> BindError:
+    with pytest.raises(BindError) as caught:
+        made.load([program])
+    return caught.value
+
+
+@pytest.mark.parametrize("engine", ["interp"])
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize(
+    ("program", "result"),
+    [("of_struct", 77), ("through_pointer", 1), ("of_scalar", 12), ("of_array", 6)],
+)
+def test_typed_variables_of_the_world_are_read(
+    program: str, result: int, seed: int, engine: str
+) -> None:
+    outcome = run(session("typed", *TYPED, seed=seed, engine=engine), program)
+    assert (outcome.r0, outcome.fault) == (result, None)
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "words"),
+    [
+        ("past_scalar", FaultKind.OUT_OF_BOUNDS, "mem_size=8 off=8 size=4"),
+        ("write_scalar", FaultKind.READ_ONLY, "R1 cannot write into rdonly_mem"),
+        ("write_struct", FaultKind.READ_ONLY, "only read is supported"),
+    ],
+)
+def test_what_the_type_forbids_is_a_fault_in_the_kernels_words(
+    program: str, kind: FaultKind, words: str
+) -> None:
+    fault = run(session("typed", *TYPED), program).fault
+    assert fault.kind is kind and words in fault.detail
+
+
+def test_a_modules_variables_are_there_with_the_module_and_weak_without() -> None:
+    assert run(session("typed", *TYPED), "of_module").r0 == 0xFFFF_FFFF  # int -1
+    assert run(session("typed", *TYPED, *MODULE), "of_module").r0 == 42
+
+
+def test_a_module_is_held_by_a_program_that_refers_to_it() -> None:
+    made = session("typed", *TYPED, *MODULE)
+    made.load(["of_module"])
+    assert made.kernel is not None
+    with pytest.raises((OSError, InputError)):
+        made.kernel.modules.unload("mod")
+
+
+def test_a_run_of_every_cpu_finds_that_cpus_copy() -> None:
+    made = session("percpu", cpus=4)
+    made.load(["this_cpu", "each_cpu"])
+    for cpu in range(4):
+        assert made.run("this_cpu", RunOptions(cpu=cpu)).r0 == 1
+        assert made.run("each_cpu", RunOptions(cpu=cpu)).r0 == 0
+
+
+def test_an_image_is_the_same_before_and_after_there_is_a_kernel() -> None:
+    made = session("percpu")
+    before = made.bind("this_cpu")
+    made.load(["this_cpu"])
+    assert made.images["this_cpu"].digest == before.digest
+
+
+@pytest.mark.parametrize(
+    ("program", "number", "words"),
+    [
+        ("typed", errno.EINVAL, "'no_such_variable': not found in kernel BTF"),
+        ("typeless", errno.ESRCH, r"extern 'no_such_symbol' (strong): not resolved"),
+        ("mismatch", errno.EINVAL, "'runqueues': incompatible types, expected"),
+        ("weak_mismatch", errno.EINVAL, "'bpf_prog_active': incompatible types, expected"),
+    ],
+)
+def test_strong_externs_that_are_missing_or_different_are_refused(
+    program: str, number: int, words: str
+) -> None:
+    error = refusal(session("strong"), program)
+    assert error.errno == number and words in str(error)
+
+
+def test_without_data_in_kallsyms_typed_variables_are_refused_at_load() -> None:
+    error = refusal(session("percpu", kallsyms="functions"), "this_cpu")
+    assert error.errno == errno.ENOENT
+    assert "ldimm64 failed to find the address for kernel symbol 'runqueues'." in str(error)
+
+
+def test_functions_have_addresses_all_the_same() -> None:
+    assert run(session("functions", kallsyms="functions"), "address").r0 == 2
+
+
+def test_restricted_kallsyms_hides_addresses_of_typeless_symbols_only() -> None:
+    assert run(session("percpu", kallsyms="restricted"), "this_cpu").r0 == 1
+    outcome = run(session("percpu", kallsyms="restricted"), "each_cpu")
+    assert outcome.r0 == 1  # nr_cpu_ids "is" at 0 and reads as nothing
+    image = session("percpu", kallsyms="restricted").bind("idle")
+    addresses = [insn.value for insn in image.code if isinstance(insn, LoadImm64)]
+    assert 0 in addresses
+
+
+def test_the_kernel_accepts_the_btf_that_is_uploaded() -> None:
+    """Extern linkage is what it refuses; the section is made of 4-byte ints."""
+    made = session("percpu")
+    uploaded = made.uploaded_btf()
+    assert uploaded is not None and made.object.btf is not None
+    refused = check(made.object.btf.raw)
+    assert refused is not None and refused.errno == errno.EINVAL
+    assert check(uploaded.raw) is None
+
+
+def test_a_name_that_a_module_has_too_is_ambiguous_without_a_type() -> None:
+    twice = KernelVariable("nr_cpu_ids", "int", module="mod")
+    error = refusal(session("percpu", twice), "each_cpu")
+    assert error.errno == errno.EINVAL and "resolution is ambiguous" in str(error)
