@@ -168,5 +168,7 @@ class Enumeration:
         return {
             c_name_of(cls, name): value
             for name, value in own
-            if isinstance(value, int) and name != "c_size"
+            if isinstance(value, int)
+            and name != "c_size"
+            and not (name.startswith("__") and name.endswith("__"))  # Python's own, from 3.13 on
         }
