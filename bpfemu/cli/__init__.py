@@ -6,6 +6,7 @@ Exit status: 0 good, 1 the program faulted or leaked (findings), 2 usage or bad 
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -52,6 +53,9 @@ def behind(args: list[str]) -> list[str]:
 
 def run_cli(args: list[str]) -> int:
     """Run the command line with ``args``; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal may lack a character that we write
+            stream.reconfigure(errors="replace")
     try:
         result: Any = main.main(behind(args), prog_name="bpfemu", standalone_mode=False)
         sys.stdout.flush()

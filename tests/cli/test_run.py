@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,16 @@ def test_a_spent_budget_shows_its_loop(cli) -> None:  # type: ignore[no-untyped-
     assert "budget: the program was still running after 500 instructions" in text
     assert "\n  loop      pc " in text and "loops.bpf.c:6" in text
     assert "iterator  bpf_iter_num, made at pc 8" in text
+
+
+def test_a_terminal_without_our_characters_gets_the_report_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(page, encoding="cp1252"))
+
+    assert run_cli(["run", OBJECT, "broken"]) == 1
+    assert b"registers" in page.getvalue() and b"    ?    " in page.getvalue()
 
 
 UNUSED_MAP = """
