@@ -73,47 +73,58 @@ class Pending:
 
 
 class Stacks:
-    """The frames of a run and the memory under them; frame objects are used again."""
+    """The frames of a run and the memory under them: one frame object and one stack a level.
+
+    A level's frame object is used again and again.
+    """
 
     def __init__(self, code: InterpCode, machine: Machine) -> None:
         self._subprog = code.subprog
         self._frames = machine.frames
         self._shadow = machine.memory.shadow
-        self._unused: list[Frame] = []
-        base = machine.memory.base
-        tops = machine.stack[:FRAME_COUNT]
-        self._stacks = [(top, slice(top - STACK_SIZE - base, top - base)) for top in tops]
+        self._base = machine.memory.base
+        self._tops = machine.stack[:FRAME_COUNT]
+        self._levels: list[tuple[Frame, slice]] = []  # those that were reached
 
     def enter(self, slot: Slot, return_to: Slot, regs: list[int]) -> Slot:
         """Open a frame for the subprogram at ``slot``: r1–r5 stay, the others are new."""
-        frames = self._frames
-        if len(frames) >= len(self._stacks):
-            detail = f"the call stack of {len(frames) + 1} frames is too deep"
-            raise Trap(Fault(FaultKind.STACK_DEPTH, detail))
-        top, stack = self._stacks[len(frames)]
+        return self.open(slot, self._subprog(slot), return_to, regs)
+
+    def open(self, slot: Slot, subprog: int, return_to: Slot, regs: list[int]) -> Slot:
+        """The same where the subprogram's index is known."""
+        frames, levels = self._frames, self._levels
+        depth = len(frames)
+        if depth == len(levels):
+            levels.append(self._level(depth))
+        frame, stack = levels[depth]
         self._shadow[stack] = _NEW_STACK
-        frame = self._unused.pop() if self._unused else Frame(0, 0, 0)
-        frame.fp = top
         frame.return_to = return_to
-        frame.subprog = self._subprog(slot)
+        frame.subprog = subprog
         frame.saved = (regs[6], regs[7], regs[8], regs[9])
         frame.caller_fp = regs[10]
+        if frame.may_goto:
+            frame.may_goto.clear()
         frames.append(frame)
         regs[0] = regs[6] = regs[7] = regs[8] = regs[9] = UNSET
-        regs[10] = top
+        regs[10] = frame.fp
         return slot
+
+    def _level(self, depth: int) -> tuple[Frame, slice]:
+        """What stands at a level that was not reached before."""
+        if depth == len(self._tops):
+            detail = f"the call stack of {depth + 1} frames is too deep"
+            raise Trap(Fault(FaultKind.STACK_DEPTH, detail))
+        top = self._tops[depth]
+        return Frame(top, 0, 0), slice(top - STACK_SIZE - self._base, top - self._base)
 
     def leave(self, regs: list[int]) -> Slot:
         """Close the innermost frame: r6–r10 are the caller's again, r1–r5 nobody's."""
         frames = self._frames
         frame = frames.pop()
-        self._shadow[self._stacks[len(frames)][1]] = _OLD_STACK
+        self._shadow[self._levels[len(frames)][1]] = _OLD_STACK
         regs[6], regs[7], regs[8], regs[9] = frame.saved
         regs[10] = frame.caller_fp
         regs[1] = regs[2] = regs[3] = regs[4] = regs[5] = UNSET
-        if frame.may_goto:
-            frame.may_goto.clear()
-        self._unused.append(frame)
         return frame.return_to
 
 
@@ -122,10 +133,11 @@ class Stacks:
 
 def _call_sub(run: InterpRun, pc: Slot, insn: Insn) -> Handler:
     assert isinstance(insn, CallSub)
-    target, after, enter = run.code.inside(insn.target), pc + 1, run.stacks.enter
+    target, after, enter = run.code.inside(insn.target), pc + 1, run.stacks.open
+    subprog = run.code.subprog(target)
 
     def step(regs: list[int], left: int) -> tuple[Slot, int]:
-        return enter(target, after, regs), left - 1
+        return enter(target, subprog, after, regs), left - 1
 
     return step
 
