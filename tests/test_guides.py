@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,9 @@ GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 def examples(text: str) -> list[tuple[str, str]]:
     """(code, what it prints): each python block that a text block follows."""
     blocks = text.split("```")[1::2]
-    pairs = zip(blocks, blocks[1:], strict=False)
     return [
         (code.removeprefix("python\n"), shown.removeprefix("text\n").strip())
-        for code, shown in pairs
+        for code, shown in pairwise(blocks)
         if code.startswith("python\n") and shown.startswith("text\n")
     ]
 

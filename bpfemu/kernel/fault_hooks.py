@@ -1,8 +1,8 @@
 """Where fault points sit in the kernel.  Nothing is hooked that nothing is set for.
 
 A kfunc or helper that fails does not run; what the gate does around it stays: its arguments are
-checked, its books are kept.  An iterator whose ``new`` fails so is left zeroed, which is an empty
-iterator of every type: ``next`` gives NULL, ``destroy`` does nothing.
+checked, its books are kept.  An iterator whose ``new`` fails so is left zeroed and empty: its
+``next`` gives NULL and its ``destroy`` does nothing, whatever its type makes of zeros.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bpfemu.kernel.fault_attr import FaultAttr
 from bpfemu.kernel.fault_points import default_retval, errno_of, etype_of
 from bpfemu.kernel.mem_alloc import SIZES, class_index
 from bpfemu.kernel.mem_units import HEADER
-from bpfemu.proto.flags import KF_ITER_NEW
+from bpfemu.proto.flags import KF_ITER_DESTROY, KF_ITER_NEW, KF_ITER_NEXT
 from bpfemu.proto.layout import PtrType
 from bpfemu.proto.spec import HelperSpec, KfuncSpec
 from bpfemu.proto.types import NULL
@@ -42,6 +42,7 @@ class FaultHooks:
         self._gates = gates
         self._failing = failing
         self._armed: Set[tuple[str, str]] = frozenset()
+        self._empty: set[int] = set()  # iterators whose new was made to fail, by address
 
     def install(self, armed: Set[tuple[str, str]]) -> None:
         """From now on these (kind, which) are asked about, "" for all of a kind."""
@@ -85,10 +86,25 @@ class FaultHooks:
         if isinstance(spec, HelperSpec) and spec.number == BPF_FUNC_MAP_UPDATE_ELEM:
             body = self._map_update(body)
         kind = "fail_helper" if isinstance(spec, HelperSpec) else "fail_kfunc"
-        etype = etype_of(spec)
-        if not etype or not {(kind, ""), (kind, spec.name)} & self._armed:
+        if isinstance(spec, KfuncSpec) and spec.flags & (KF_ITER_NEXT | KF_ITER_DESTROY):
+            body = self._of_iterator(spec, body)
+        if not etype_of(spec) or not self._is_armed(kind, spec.name):
             return body
         return self._upcall(kind, spec, body) if spec.generator else self._plain(kind, spec, body)
+
+    def _is_armed(self, kind: str, name: str) -> bool:
+        return (kind, "") in self._armed or (kind, name) in self._armed
+
+    def _of_iterator(self, spec: KfuncSpec, body: Body) -> Body:
+        """next or destroy: NULL or nothing where ``new`` was made to fail."""
+        if not self._is_armed("fail_kfunc", spec.name.rpartition("_")[0] + "_new"):
+            return body
+        empty, result = self._empty, NULL if spec.flags & KF_ITER_NEXT else None
+
+        def call(it: Any, *args: Any, **services: Any) -> Any:
+            return result if int(it) in empty else body(it, *args, **services)
+
+        return call
 
     def _plain(self, kind: str, spec: KfuncSpec | HelperSpec, body: Body) -> Body:
         forced = self._forced(kind, spec)
@@ -115,27 +131,35 @@ class FaultHooks:
     ) -> Callable[[tuple[Any, ...]], tuple[bool, Any]]:
         """(whether this call fails, what it returns then)."""
         etype, failing = etype_of(spec), self._failing
-        clear = self._slot_clearer(spec)
+        note = self._emptier(spec)
 
         def forced(args: tuple[Any, ...]) -> tuple[bool, Any]:
             attr = failing(kind, spec.name, 1)
+            note(args, attr is not None)
             if attr is None:
                 return False, None
-            clear(args)
             if etype == "NULL":
                 return True, NULL
             return True, default_retval(etype) if attr.retval is None else attr.retval
 
         return forced
 
-    def _slot_clearer(self, spec: KfuncSpec | HelperSpec) -> Callable[[tuple[Any, ...]], None]:
-        """Zeroes the slots of an iterator whose ``new`` does not run."""
+    def _emptier(self, spec: KfuncSpec | HelperSpec) -> Callable[[tuple[Any, ...], bool], None]:
+        """Notes whether an iterator's ``new`` was made to fail, and zeroes its slots if so."""
         if not isinstance(spec, KfuncSpec) or not spec.flags & KF_ITER_NEW:
-            return lambda args: None
+            return lambda args, failed: None
         pointer = spec.params[0].ctype
         assert isinstance(pointer, PtrType)
         memory, size = self._kernel.memory, self._kernel.space.layouts.size_of(pointer.target)
-        return lambda args: memory.write(int(args[0]), bytes(size))
+
+        def note(args: tuple[Any, ...], failed: bool) -> None:
+            addr = int(args[0])
+            self._empty.discard(addr)
+            if failed:
+                self._empty.add(addr)
+                memory.write(addr, bytes(size))
+
+        return note
 
     def _map_update(self, body: Body) -> Body:
         if not any(kind == "fail_map_update" for kind, _ in self._armed):

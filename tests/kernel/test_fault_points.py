@@ -7,6 +7,7 @@ import pytest
 from bpfemu.errors import InputError
 from bpfemu.kernel.fault_attr import FaultAttr
 from bpfemu.kernel.fault_points import Points, default_retval, errno_of, etype_of, split_point
+from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.flags import KF_RELEASE
 from bpfemu.proto.marks import kfunc
 from bpfemu.proto.profile import find_profile
@@ -14,6 +15,7 @@ from bpfemu.proto.spec import read_kfunc
 from bpfemu.proto.types import Ptr, Struct, bool_, s32
 from bpfemu.session import make_catalog
 from bpfemu.world.task import task_struct
+from tests.kernel.doubles import CATALOG
 
 
 @pytest.fixture
@@ -105,6 +107,7 @@ def test_what_can_fail_is_accepted(points, point, retval):
         ("bpf_map_update_elem", "ERRNO"),
         ("bpf_ktime_get_ns", ""),
         ("bpf_task_acquire", "NULL"),
+        ("bpf_rcu_read_lock", ""),
     ],
 )
 def test_how_a_function_fails_is_told_by_what_it_returns(name, etype):
@@ -133,6 +136,29 @@ def test_a_function_that_releases_its_argument_must_run(points):
 
 def test_a_bool_fails_with_true():
     assert etype_of(read_kfunc(bpf_thing_here)) == "TRUE"
+
+
+@pytest.fixture
+def own():
+    """Points of a kernel with the functions of this file and of the doubles."""
+    catalog = CATALOG.merged(Catalog.of(bpf_thing_drop, bpf_thing_here))
+    return Points(catalog, find_profile("6.18.44"))
+
+
+@pytest.mark.parametrize("retval", [0, 1, None])
+def test_a_bool_fails_with_either_value(own, retval):
+    own.check("fail_kfunc/bpf_thing_here", FaultAttr(retval=retval))
+
+
+def test_a_bool_has_no_errno(own):
+    with pytest.raises(InputError, match="fails with 0 or 1, not -12"):
+        own.check("fail_kfunc/bpf_thing_here", FaultAttr(retval=-12))
+
+
+@pytest.mark.parametrize("point", ["fail_kfunc/bpf_thing_drop", "fail_helper/bpf_sk_release"])
+def test_what_releases_its_argument_is_refused_as_such(own, point):
+    with pytest.raises(InputError, match="it releases its argument"):
+        own.check(point, FaultAttr())
 
 
 def test_the_default_is_null_einval_or_true_as_fail_function_has_it():

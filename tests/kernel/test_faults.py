@@ -273,6 +273,23 @@ def test_a_whole_kind_fails_with_what_each_of_it_can_return():
     assert results(outcome) == [-EINVAL, -EINVAL] and outcome.ok
 
 
+def test_an_iterator_whose_new_was_made_to_fail_is_empty_whatever_zeros_mean_to_its_type():
+    """bpf_iter_buf of the doubles hands its own slot out, also when it holds 0."""
+    b = bench()
+    b.kernel.faults.function("bpf_iter_buf_new")
+    walk = (
+        "r1 = r10; r1 += -8; r2 = 64; call bpf_iter_buf_new; "
+        "r1 = r10; r1 += -8; call bpf_iter_buf_next; r6 = r0; "
+        "r1 = r10; r1 += -8; call bpf_iter_buf_destroy; r0 = r6; exit"
+    )
+
+    first, second = b.run(walk), b.run(walk)
+
+    assert first.r0 == 0 and second.r0 != 0
+    assert first.ok and second.ok
+    assert results(first) == [-EINVAL]
+
+
 def test_what_an_acquiring_function_did_not_return_is_no_reference():
     b = bench()
     b.kernel.faults.function("bpf_thing_get")
