@@ -812,6 +812,22 @@ enum {
 	BPF_F_LOCK = 4,
 };
 
+enum cgroup_subsys_id {
+	cpuset_cgrp_id = 0,
+	cpu_cgrp_id = 1,
+	cpuacct_cgrp_id = 2,
+	io_cgrp_id = 3,
+	memory_cgrp_id = 4,
+	devices_cgrp_id = 5,
+	freezer_cgrp_id = 6,
+	net_cls_cgrp_id = 7,
+	perf_event_cgrp_id = 8,
+	net_prio_cgrp_id = 9,
+	hugetlb_cgrp_id = 10,
+	pids_cgrp_id = 11,
+	CGROUP_SUBSYS_COUNT = 12,
+};
+
 typedef __kernel_clockid_t clockid_t;
 
 typedef long long unsigned int cycles_t;
@@ -1272,6 +1288,22 @@ struct bpf_iter__task_vma {
 
 struct bpf_iter_bits {
 	__u64 __opaque[2];
+};
+
+struct bpf_iter_css {
+	__u64 __opaque[3];
+};
+
+struct bpf_iter_css_task {
+	__u64 __opaque[1];
+};
+
+struct bpf_iter_dmabuf {
+	__u64 __opaque[1];
+};
+
+struct bpf_iter_kmem_cache {
+	__u64 __opaque[1];
 };
 
 union bpf_iter_link_info {
@@ -1795,11 +1827,20 @@ struct cgroup_root {
 
 struct cgroup_subsys {
 	bool early_init: 1;
+	bool implicit_on_dfl: 1;
+	bool threaded: 1;
 	int id;
 	const char *name;
 	const char *legacy_name;
 	struct cgroup_root *root;
 	unsigned int depends_on;
+};
+
+struct cgrp_cset_link {
+	struct cgroup *cgrp;
+	struct css_set *cset;
+	struct list_head cset_link;
+	struct list_head cgrp_link;
 };
 
 typedef struct {
@@ -1866,9 +1907,25 @@ struct css_set {
 	struct list_head task_iters;
 	struct list_head e_cset_node[12];
 	struct list_head threaded_csets;
+	struct list_head threaded_csets_node;
 	struct hlist_node hlist;
 	struct list_head cgrp_links;
 	bool dead;
+};
+
+struct css_task_iter {
+	struct cgroup_subsys *ss;
+	unsigned int flags;
+	struct list_head *cset_pos;
+	struct list_head *cset_head;
+	struct list_head *tcset_pos;
+	struct list_head *tcset_head;
+	struct list_head *task_pos;
+	struct list_head *cur_tasks_head;
+	struct css_set *cur_cset;
+	struct css_set *cur_dcset;
+	struct task_struct *cur_task;
+	struct list_head iters_node;
 };
 
 struct timer_list {

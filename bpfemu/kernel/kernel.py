@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 __all__ = ["Kernel", "Services"]
 
 ARENA_ALIGN: Final = 64  # bytes: where stacks start
+OF_WORLD: Final = ("tasks", "vmas", "files", "cgroups", "slabs", "dmabufs")
+"""Services that the world has under the same name."""
 
 
 class Kernel:
@@ -106,9 +108,7 @@ class Kernel:
                 self.cpus, self.locks, preempt_rt=config.profile.preempt_rt
             ),
             "world": self._make_world,
-            "tasks": lambda: self.services["world"].tasks,
-            "vmas": lambda: self.services["world"].vmas,
-            "files": lambda: self.services["world"].files,
+            **{name: lambda of=name: getattr(self.services["world"], of) for name in OF_WORLD},
             "probe_read": self._make_probe_read,
             "profile": lambda: config.profile,
             "space": lambda: self.space,

@@ -7,10 +7,11 @@ those objects in the meantime is scripted with its methods.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bpfemu.errors import InputError
 from bpfemu.kernel.place_file import FileTable
+from bpfemu.kernel.place_list import Guard
 from bpfemu.kernel.place_struct import StructPlacer
 from bpfemu.kernel.place_task import Numbers, TaskTable
 from bpfemu.kernel.place_vmas import GracePeriods, VmaLocks, VmaTrees
@@ -19,13 +20,23 @@ from bpfemu.proto.profile import KernelProfile
 from bpfemu.proto.space import Space
 from bpfemu.proto.types import Ptr
 from bpfemu.world.build import default_world
+from bpfemu.world.flags import PF_EXITING
 from bpfemu.world.spec import VmaSpec, World
 
-__all__ = ["PlacedWorld"]
+if TYPE_CHECKING:
+    from bpfemu.kernel.place_css_set import CgroupTable
+    from bpfemu.kernel.place_dmabuf import DmaBufTable
+    from bpfemu.kernel.place_slab import SlabTable
+
+__all__ = ["PlacedWorld", "WorldLocks"]
+
+
+class WorldLocks(VmaLocks, Guard, Protocol):
+    """What the world asks of the lock table."""
 
 
 class PlacedWorld:
-    """A world in memory; ``tasks``, ``vmas`` and ``files`` are the services of those names."""
+    """A world in memory; ``tasks``, ``vmas``, ``files``, ``cgroups`` and so on are the services."""
 
     def __init__(
         self,
@@ -34,7 +45,7 @@ class PlacedWorld:
         profile: KernelProfile,
         random: Numbers,
         *,
-        locks: VmaLocks | None = None,
+        locks: WorldLocks | None = None,
         rcu: GracePeriods | None = None,
     ) -> None:
         placer = StructPlacer(space)
@@ -43,6 +54,47 @@ class PlacedWorld:
         self.files = FileTable(placer)
         self.vmas = VmaTrees(placer, self.files, locks, rcu)
         self.tasks = TaskTable(placer, self.files, self.vmas, self.spec, random, rcu)
+        self._placer = placer
+        self._guard = locks
+        self._rcu = rcu
+        self._cgroups: CgroupTable | None = None
+        self._slabs: SlabTable | None = None
+        self._dmabufs: DmaBufTable | None = None
+        if self.spec.cgroups:
+            self._cgroups = self._place_cgroups()
+
+    @property
+    def cgroups(self) -> CgroupTable:
+        """Cgroups and who is in them.
+
+        A world without cgroups of its own gets its css and its lists of tasks when somebody asks.
+        """
+        if self._cgroups is None:
+            self._cgroups = self._place_cgroups()
+        return self._cgroups
+
+    def _place_cgroups(self) -> CgroupTable:
+        from bpfemu.kernel.place_css_set import CgroupTable
+
+        return CgroupTable(self._placer, self.spec, self.tasks, self._rcu, self._guard)
+
+    @property
+    def slabs(self) -> SlabTable:
+        """Slab caches."""
+        if self._slabs is None:
+            from bpfemu.kernel.place_slab import SlabTable
+
+            self._slabs = SlabTable(self._placer, self.spec.slabs)
+        return self._slabs
+
+    @property
+    def dmabufs(self) -> DmaBufTable:
+        """DMA buffers."""
+        if self._dmabufs is None:
+            from bpfemu.kernel.place_dmabuf import DmaBufTable
+
+            self._dmabufs = DmaBufTable(self._placer, self.files, self.spec.dmabufs)
+        return self._dmabufs
 
     def set_current(self, pid: int) -> None:
         """Run as that task from now on; InputError when there is none."""
@@ -81,8 +133,19 @@ class PlacedWorld:
         self.tasks.drop_mm(pid)
 
     def exit(self, pid: int) -> None:
-        """The task exits and is reaped."""
+        """The task exits and is reaped; a leader whose other threads live is not, yet."""
+        task = self.tasks.at(pid)
+        if pid and not int(task.flags) & PF_EXITING:
+            self._leave_process(task)
         self.tasks.exit(pid)
+
+    def _leave_process(self, task: Ptr[Any]) -> None:
+        live = task.signal.address_of_("live")
+        live.counter = int(live.counter) - 1
+        if self._cgroups is not None:
+            self._cgroups.begin_exit(task)
+            if task.group_leader != task or not int(live.counter):
+                self._cgroups.end_exit(task)
 
     def _mm(self, pid: int) -> Ptr[Any]:
         mm: Ptr[Any] = self.tasks.at(pid).mm

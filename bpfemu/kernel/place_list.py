@@ -1,18 +1,31 @@
-"""list_head in memory (include/linux/list.h): circular lists that programs can walk, too."""
+"""list_head in memory (include/linux/list.h): circular lists that programs can walk, too.
+
+And what those who change them ask of the kernel's spin locks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from bpfemu.kernel.place_struct import StructPlacer
 from bpfemu.proto.types import Ptr
 
-__all__ = ["Lists"]
+__all__ = ["Guard", "Lists"]
 
 POISON1: Final = 0xDEAD_0000_0000_0100  # list_del leaves it in next
 POISON2: Final = 0xDEAD_0000_0000_0122  # and this in prev
 _PREV: Final = 8  # bytes: offset of prev
+
+
+class Guard(Protocol):
+    """The spin locks of the kernel."""
+
+    def spin_lock(self, lock: Any) -> None:
+        """Take one."""
+
+    def spin_unlock(self, lock: Any) -> None:
+        """Release it."""
 
 
 class Lists:

@@ -122,8 +122,12 @@ class ProcessPlacer:
         """Every task is in the root cgroup."""
         new = self._placer.new
         name = self._placer.bytes(b"\0", "name of the root cgroup")
-        node = new("kernfs_node", "kernfs_node /", {"id": ROOT_CGROUP_ID, "name": name})
-        cgroup = new("cgroup", "cgroup /", {"kn": node, "self.id": 1})
+        values: dict[str, Any] = {"id": ROOT_CGROUP_ID, "name": name, "flags": 1, "mode": 0o040755}
+        node = new("kernfs_node", "kernfs_node /", values)
+        cgroup = new("cgroup", "cgroup /", {"kn": node}, tail=8)
+        self._placer.fill(node, {"priv": cgroup})
         self._placer.fill(cgroup, {"self.cgroup": cgroup, "dom_cgrp": cgroup})
+        if self._placer.find("cgroup", "ancestors") is not None:
+            cgroup.ancestors[0] = cgroup
         values = {"dfl_cgrp": cgroup, "refcount.refs.counter": 1}
         return new("css_set", "css_set of the root cgroup", values)

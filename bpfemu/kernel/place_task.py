@@ -10,6 +10,7 @@ Walks follow these links in memory, so a task that has left the ring keeps its w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from bpfemu.errors import InputError
@@ -18,7 +19,6 @@ from bpfemu.kernel.place_process import ProcessParts, ProcessPlacer
 from bpfemu.kernel.place_struct import StructPlacer
 from bpfemu.kernel.place_vmas import GracePeriods, VmaTrees
 from bpfemu.kernel.symbol_places import init_task_address
-from bpfemu.proto.layout import StructType
 from bpfemu.proto.types import NULL, Ptr
 from bpfemu.record import replace
 from bpfemu.world.flags import PF_EXITING, PF_IDLE, PF_KTHREAD
@@ -63,6 +63,7 @@ class TaskTable:
         self._tasks: dict[int, Ptr[Any]] = {}  # by pid
         self._vpids: dict[int, Ptr[Any]] = {}  # by pid in the child namespace
         self._parts: dict[int, ProcessParts] = {}  # by tgid
+        self.on_free: list[Callable[[Ptr[Any]], None]] = []  # told before a task is freed
         self._offsets = {
             name: placer.need("task_struct", name)[0]
             for name in ("tasks", "thread_node", "sibling")
@@ -90,6 +91,10 @@ class TaskTable:
             raise InputError(f"no task has pid {pid}; there are {pids}", errno=3)
         return found
 
+    def all(self) -> list[Ptr[Any]]:
+        """Every task, threads too, the idle task first."""
+        return list(self._tasks.values())
+
     def by_pid(self, pid: int) -> Ptr[Any]:
         """find_task_by_pid_ns(pid, &init_pid_ns): NULL for 0, the idle task has no struct pid."""
         return self._tasks.get(pid, NULL) if pid > 0 else NULL
@@ -114,7 +119,7 @@ class TaskTable:
     def _owner(self, link: int, member: str) -> Ptr[Any]:
         """container_of(link, struct task_struct, member)."""
         addr = link - self._offsets[member]
-        return self._placer.space.pointer(addr, StructType("task_struct"))
+        return self._placer.space.pointer(addr, "task_struct")
 
     # ---- the service: references --------------------------------------------------------------
 
@@ -132,6 +137,8 @@ class TaskTable:
     def put(self, task: Ptr[Any]) -> None:
         """put_task_struct(): the task is freed with its last reference."""
         if self._add(task, USAGE, -1) == 0:
+            for told in self.on_free:
+                told(task)
             self._placer.free(task)
 
     def put_rcu(self, task: Ptr[Any]) -> None:
@@ -306,7 +313,8 @@ class TaskTable:
         for pid, group in threads.items():
             head = self._parts[pid].signal.address_of_("thread_head")
             self._ring([head, *(self._tasks[tid].address_of_("thread_node") for tid in group)])
-            self._placer.fill(self._parts[pid].signal, {"nr_threads": len(group)})
+            values = {"nr_threads": len(group), "live.counter": len(group)}
+            self._placer.fill(self._parts[pid].signal, values)
         for pid, below in children.items():
             head = self._tasks[pid].address_of_("children")
             self._ring([head, *(self._tasks[child].address_of_("sibling") for child in below)])

@@ -21,6 +21,24 @@ class bpf_cgroup_iter_order(Enumeration):
     BPF_CGROUP_ITER_ANCESTORS_UP = 4
 
 
+class cgroup_subsys_id(Enumeration):
+    """The controllers of this kernel."""
+
+    cpuset_cgrp_id = 0
+    cpu_cgrp_id = 1
+    cpuacct_cgrp_id = 2
+    io_cgrp_id = 3
+    memory_cgrp_id = 4
+    devices_cgrp_id = 5
+    freezer_cgrp_id = 6
+    net_cls_cgrp_id = 7
+    perf_event_cgrp_id = 8
+    net_prio_cgrp_id = 9
+    hugetlb_cgrp_id = 10
+    pids_cgrp_id = 11
+    CGROUP_SUBSYS_COUNT = 12
+
+
 class kernfs_elem_dir(Struct):
     """Children of a directory."""
 
@@ -49,6 +67,8 @@ class cgroup_subsys(Struct):
     """A controller."""
 
     early_init: Bits[bool_, 1]
+    implicit_on_dfl: Bits[bool_, 1]
+    threaded: Bits[bool_, 1]
     id: int_
     name: Ptr[Const[char]]
     legacy_name: Ptr[Const[char]]
@@ -128,6 +148,33 @@ class css_set(Struct):
     task_iters: list_head
     e_cset_node: Array[list_head, 12]
     threaded_csets: list_head
+    threaded_csets_node: list_head
     hlist: hlist_node
     cgrp_links: list_head
     dead: bool_
+
+
+class cgrp_cset_link(Struct):
+    """One cgroup that the tasks of one css_set are in."""
+
+    cgrp: Ptr[cgroup]
+    cset: Ptr[css_set]
+    cset_link: list_head
+    cgrp_link: list_head
+
+
+class css_task_iter(Struct):
+    """A walk over the tasks of a css."""
+
+    ss: Ptr[cgroup_subsys]
+    flags: uint
+    cset_pos: Ptr[list_head]
+    cset_head: Ptr[list_head]
+    tcset_pos: Ptr[list_head]
+    tcset_head: Ptr[list_head]
+    task_pos: Ptr[list_head]
+    cur_tasks_head: Ptr[list_head]
+    cur_cset: Ptr[css_set]
+    cur_dcset: Ptr[css_set]
+    cur_task: Ptr[task_struct]
+    iters_node: list_head

@@ -11,6 +11,16 @@ from typing import Final
 from bpfemu.errors import InputError
 from bpfemu.record import dataclass
 from bpfemu.world.flags import PAGE_SIZE, TASK_SIZE, vm_flags
+from bpfemu.world.resources import (
+    DEFAULT_SLABS,
+    CgroupSpec,
+    DmaBufSpec,
+    DsqSpec,
+    KmemCacheSpec,
+    check_cgroups,
+    check_queues,
+    check_unique,
+)
 from bpfemu.world.variables import KernelVariable
 
 __all__ = ["FileSpec", "KernelVariable", "TaskSpec", "VmaSpec", "World"]
@@ -181,12 +191,18 @@ class World:
     """All tasks besides init_task (the idle task, pid 0); ``current`` is a pid, 0 the idle task.
 
     Without ``current`` it is the first task's.  ``variables`` are those besides the ones that
-    every kernel has; one of the same name replaces it.
+    every kernel has; one of the same name replaces it.  Tasks that no cgroup names are in the root
+    cgroup.  ``slabs`` stand in the order of /proc/slabinfo; ``dsqs`` are the queues of the
+    sched_ext scheduler that is loaded, None when there is none.
     """
 
     tasks: tuple[TaskSpec, ...] = ()
     current: int | None = None
     variables: tuple[KernelVariable, ...] = ()
+    cgroups: tuple[CgroupSpec, ...] = ()
+    slabs: tuple[KmemCacheSpec, ...] = DEFAULT_SLABS
+    dmabufs: tuple[DmaBufSpec, ...] = ()
+    dsqs: tuple[DsqSpec, ...] | None = None
 
     def __post_init__(self) -> None:
         pids: set[int] = set()
@@ -208,6 +224,18 @@ class World:
         named = [(variable.module, variable.name) for variable in self.variables]
         for key in named:
             _need(named.count(key) == 1, "world.variables: name", key[1], "must be there once")
+        self._check_resources(pids)
+
+    def _check_resources(self, pids: set[int]) -> None:
+        groups = {task.pid: [task.pid, *task.threads] for task in self.tasks if not task.is_thread}
+        for task in self.tasks:
+            if task.is_thread:
+                groups[task.tgid].append(task.pid)
+        check_cgroups(self.cgroups, groups)
+        check_unique("world.slabs: name", [slab.name for slab in self.slabs])
+        inodes = [buf.inode for buf in self.dmabufs if buf.inode]
+        check_unique("world.dmabufs: inode", inodes)
+        check_queues(self.dsqs, pids)
 
     @property
     def current_pid(self) -> int:
