@@ -130,17 +130,22 @@ def _reader(space: Space, member: Field) -> Callable[[Any], Any]:
     return lambda pointer: cls(pointer._addr + offset)
 
 
+def _outside(memory: Memory, size: int) -> int:
+    """The bits that no offset has of an aligned integer that the shadow has a state for."""
+    return -memory.reach | size - 1
+
+
 def _int_reader(memory: Memory, offset: int, size: int, signed: bool) -> Callable[[Any], int]:
     values, states = memory.b.cast(_VIEWS[size, signed]), memory.shb.cast(_VIEWS[size, False])
-    whole, end, delta = _READABLE[size], memory.size, offset - memory.base
-    shift, rest, slowly = size.bit_length() - 1, size - 1, memory.read_int
+    whole, outside, delta = _READABLE[size], _outside(memory, size), offset - memory.base
+    shift, slowly = size.bit_length() - 1, memory.read_int
 
     def read(pointer: Any) -> int:
         low = pointer._addr + delta
-        if not low & rest and 0 <= low < end and states[low >> shift] in whole:
-            found: int = values[low >> shift]
-            return found
-        return slowly(pointer._addr + offset, size, signed)
+        if low & outside or states[at := low >> shift] not in whole:
+            return slowly(pointer._addr + offset, size, signed)
+        found: int = values[at]
+        return found
 
     return read
 
@@ -172,9 +177,8 @@ def _writer(space: Space, member: Field) -> Callable[[int, Any], None]:
 
 def _int_writer(memory: Memory, offset: int, size: int) -> Callable[[int, Any], None]:
     values, states = memory.b.cast(_VIEWS[size, False]), memory.shb.cast(_VIEWS[size, False])
-    whole, end, delta = _WRITABLE[size], memory.size, offset - memory.base
-    shift, rest, slowly = size.bit_length() - 1, size - 1, memory.write_int
-    mask = (1 << 8 * size) - 1
+    whole, outside, delta = _WRITABLE[size], _outside(memory, size), offset - memory.base
+    shift, mask, slowly = size.bit_length() - 1, (1 << 8 * size) - 1, memory.write_int
 
     def write(addr: int, value: Any) -> None:
         low = addr + delta
@@ -182,9 +186,9 @@ def _int_writer(memory: Memory, offset: int, size: int) -> Callable[[int, Any], 
             value &= mask
         except TypeError:
             value = int(value) & mask  # a pointer
-        if not low & rest and 0 <= low < end and states[low >> shift] in whole:
-            values[low >> shift] = value
-        else:
+        if low & outside or states[at := low >> shift] not in whole:
             slowly(addr + offset, size, value)
+        else:
+            values[at] = value
 
     return write
