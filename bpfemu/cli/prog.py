@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from bpfemu.bind.sections import find_section
+from bpfemu.btf import Btf
 from bpfemu.cli.console import write
+from bpfemu.cli.signature import signature
 from bpfemu.cli.words import parse_words
 from bpfemu.elf.dwarf import read_producer
 from bpfemu.errors import InputError
@@ -93,7 +95,7 @@ def dump_xlated(
     if as_json or pretty:
         click.echo(json.dumps(xlated_rows(image, "opcodes" in asked), indent=2 if pretty else None))
         return
-    for line in xlated(image, linum="linum" in asked, opcodes="opcodes" in asked):
+    for line in xlated(image, obj.btf, linum="linum" in asked, opcodes="opcodes" in asked):
         write(line)
 
 
@@ -114,17 +116,17 @@ def xlated_rows(image: ProgramImage, opcodes: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def xlated(image: ProgramImage, *, linum: bool, opcodes: bool) -> list[str]:
+def xlated(image: ProgramImage, btf: Btf | None = None, *, linum: bool, opcodes: bool) -> list[str]:
     """The dump as bpftool prints it: function headers, source lines, instructions."""
     from bpfemu.isa.encoding import encode
 
     code = encode(image.code) if opcodes else b""
-    heads = {sub.start: sub.name for sub in image.subprogs}
+    heads = {sub.start: signature(btf, sub.btf_id, sub.name) for sub in image.subprogs}
     out: list[str] = []
     last = None
     for slot, text in _texts(image):
         if slot in heads:
-            out.append(f"int {heads[slot]}():" if not slot else f"\n{heads[slot]}():")
+            out.append(f"{heads[slot]}:")
         line = image.lines[slot]
         if line is not None and line != last:
             where = f" [file:{line.file} line_num:{line.line} line_col:{line.column}]"

@@ -45,7 +45,7 @@ def test_dump_xlated_is_the_kernels_instruction_text(cli) -> None:  # type: igno
     status, out, _ = cli("prog", "dump", "xlated", OBJECT, "name", "context", "linum", "opcodes")
 
     assert status == 0
-    assert out.startswith("int context():\n")
+    assert out.startswith("int context(void * ctx):\n")
     assert "(85) call bpf_get_smp_processor_id#8\n" in out
     assert "       85 00 00 00 08 00 00 00\n" in out
     assert "; return bpf_get_smp_processor_id() + signed_value; [file:" in out
@@ -106,3 +106,23 @@ def test_an_unknown_kfunc_or_profile_is_refused_with_a_hint(cli) -> None:  # typ
     status, _, err = cli("kfunc", "show", "bpf_iter_num")
     assert status == 2 and "bpf_iter_num_new" in err
     assert cli("kfunc", "list", "--kernel", "9.9")[0] == 2
+
+
+def test_prog_dump_explains_the_encoding_of_ksyms_that_was_proposed_first(cli, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """A constant, 0x1122334455667788, made into a load of BTF id 0x19000 by hand."""
+    source = Path(__file__).parents[2] / "programs/atomics/fetch.bpf.o"
+    code = bytearray(source.read_bytes())
+    at = code.index(bytes.fromhex("8877665500000000 44332211".replace(" ", "")[:8])) - 4
+    assert code[at] == 0x18 and code[at + 1] >> 4 == 0
+    code[at + 1] |= 3 << 4
+    code[at + 2 : at + 4] = b"\x00\x90"
+    code[at + 10 : at + 12] = b"\x01\x00"
+    made = tmp_path / "proposed.bpf.o"
+    made.write_bytes(code)
+
+    status, _, err = cli("prog", "dump", "xlated", str(made), "name", "exchange")
+
+    assert status != 0
+    assert "invalid bpf_ld_imm64 insn; off -28672 and 1 are the 2020 proposal's encoding" in err
+    assert "BTF id 102400 in the offsets, address 0x1122334455667788 in the immediates" in err
+    assert "the merged encoding is what runs" in err
