@@ -186,6 +186,8 @@ def _sections(replay: str, outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.trail:
         title = f"Captured bpf trace (last {len(outcome.trail)} insns)"
         found.append((title, "\n".join(outcome.trail)))
+    if outcome.injected:
+        found.append(("Injected bpf faults", "\n".join(outcome.injected)))
     if outcome.report:
         found.append(("BPF fault report", outcome.report))
     found.append(("BPF replay", f"{outcome}\n{replay}"))

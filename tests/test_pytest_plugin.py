@@ -170,3 +170,21 @@ def test_loading_the_plugin_imports_nothing_else_of_ours() -> None:
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
 
     assert out.stdout.strip() == "['bpfemu', 'bpfemu.pytest_plugin']", out.stderr
+
+
+def test_a_failing_test_shows_what_was_made_to_fail(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        f"""
+        def test_wrong(bpf):
+            skel = bpf.open({str(CENSUS)!r})
+            skel.faults.fail_nth(1)
+            assert skel.progs.vma_census.run() == 9
+        """
+    )
+
+    result = pytester.runpytest()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*Injected bpf faults*", "FAULT_INJECTION: *fail_bpf_mem_alloc/128 call 1 at *"]
+    )

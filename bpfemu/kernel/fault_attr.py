@@ -7,7 +7,6 @@ alone: ``contexts`` (the kernel counts ``fail_nth`` in task context only), ``cal
 
 from __future__ import annotations
 
-import errno
 from typing import Final
 
 from bpfemu.errors import InputError
@@ -105,11 +104,11 @@ def parse_retval(text: str) -> int:
     """``-12``, ``-ENOMEM``, ``0`` or ``NULL``; InputError for anything else."""
     if text == "NULL":
         return 0
-    name = text.removeprefix("-")
-    value = next((number for number, word in errno.errorcode.items() if word == name), 0)
-    if value and text.startswith("-"):
-        return -value
-    return _number("retval", text)
+    from bpfemu.machine.errno import ERRNO_NAMES
+
+    found = (-number for number, name in ERRNO_NAMES.items() if text == f"-{name}")
+    value = next(found, None)
+    return _number("retval", text) if value is None else value
 
 
 def parse_spec(text: str) -> dict[str, object]:

@@ -45,6 +45,7 @@ class MetPoint:
     pc: int  # slot of the program's call; -1 after the program has ended
     line: str  # 'file.c:12: source text', "" without line info
     injected: bool  # it was made to fail
+    retval: int | None = None  # what was chosen for it to return then
     stack: tuple[StackFrame, ...] = ()  # innermost first
 
 
@@ -149,6 +150,17 @@ class FaultTable:
         run = self._runs[-1] if self._runs else self._kernel.last_run
         return tuple(run.met) if run is not None else ()
 
+    def replay(self) -> tuple[str, ...]:
+        """``--fault`` arguments that make the same calls fail in a run on a fresh kernel."""
+        plan: dict[tuple[str, int | None], list[str]] = {}
+        for met in self.met:
+            if met.injected:
+                plan.setdefault((met.point, met.retval), []).append(str(met.call))
+        return tuple(
+            f"{point}=calls={'+'.join(calls)}" + ("" if retval is None else f",retval={retval}")
+            for (point, retval), calls in plan.items()
+        )
+
     # ---- asked by the hooks -------------------------------------------------------------------
 
     def body(self, spec: KfuncSpec | HelperSpec) -> Callable[..., Any]:
@@ -176,7 +188,8 @@ class FaultTable:
         state = self._first_failing((name, kind), now)
         site = self._kernel.memory.site
         pc, line = (site.pc, site.line) if site is not None else (-1, "")
-        run.met.append(MetPoint(name, call, pc, line, state is not None, stack))
+        chosen = state.attr.retval if state is not None else None
+        run.met.append(MetPoint(name, call, pc, line, state is not None, chosen, stack))
         if state is None:
             return None
         where = f" at {site}" if site is not None else ""

@@ -50,7 +50,7 @@ def test_the_task_filter_is_written_as_debugfs_shows_it(text, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("-12", -12), ("-ENOMEM", -12), ("NULL", 0), ("0", 0), ("1", 1)]
+    ("text", "value"), [("-12", -12), ("-ENOMEM", -12), ("NULL", 0), ("0", 0), ("-EOPNOTSUPP", -95)]
 )
 def test_a_return_value_is_a_number_an_errno_or_null(text, value):
     assert parse_retval(text) == value

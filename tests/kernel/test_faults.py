@@ -455,6 +455,33 @@ def test_an_injection_after_the_programs_end_is_in_its_outcome():
     assert said.endswith("; failslab/128 call 1")
 
 
+def test_a_replay_names_the_calls_that_failed_and_what_they_returned():
+    b = lab(seed=5)
+    b.kernel.faults.function("bpf_iter_task_vma_new", retval=-EAGAIN, times=-1, interval=2)
+    b.kernel.faults.set("failslab", FaultAttr(probability=100, times=-1, interval=3))
+    first = b.run(TWICE)
+    words = b.kernel.faults.replay()
+
+    assert words == (
+        "failslab/128=calls=3",
+        "fail_kfunc/bpf_iter_task_vma_new=calls=2,retval=-11",
+    )
+    pairs = (word.partition("=") for word in words)
+    again = lab(seed=5, faults={point: FaultAttr.parse(spec) for point, _, spec in pairs})
+    second = again.run(TWICE)
+    assert results(second) == results(first) == [0, -EAGAIN]
+    assert second.allocator == first.allocator
+    assert again.kernel.faults.replay() == words
+
+
+def test_without_a_failure_there_is_nothing_to_replay():
+    b = lab()
+    b.kernel.faults.watch()
+    b.run(TWICE)
+
+    assert b.kernel.faults.replay() == ()
+
+
 def test_a_run_inside_another_has_points_of_its_own():
     b = lab()
     b.kernel.faults.watch("fail_bpf_mem_alloc")
