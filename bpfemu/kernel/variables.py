@@ -90,10 +90,10 @@ class KernelSymbols:
         ``of_module`` finds the symbols of modules that are no variables of the world.
         """
         found: list[int | None] = [variable.addr for variable in self._named(name)]
-        if self._kallsyms == "functions":
-            found = []
-        elif not found:
+        if not found:
             found = [self._function(name) or of_module(name)]
+        elif self._kallsyms == "functions":
+            found = []
         shown = [addr for addr in found if addr is not None]
         return tuple(0 if self._kallsyms == "restricted" else addr for addr in shown)
 

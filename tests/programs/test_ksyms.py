@@ -76,6 +76,24 @@ def test_what_the_type_forbids_is_a_fault_in_the_kernels_words(
     assert fault.kind is kind and words in fault.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "program", "words"),
+    [
+        ("percpu", "direct", "R1 is ptr_rq access percpu memory: off="),
+        ("percpu", "write_struct", "only read is supported"),
+        ("percpu", "write_scalar", "R0 cannot write into rdonly_mem"),
+        ("percpu", "past_scalar", "invalid access to memory, mem_size=4 off=4 size=4"),
+        ("percpu", "untested", "NULL"),
+        ("percpu", "not_percpu", "R1 type=ptr_ expected=percpu_ptr_, percpu_rcu_ptr_"),
+        ("functions", "read", "invalid access to memory, mem_size=0 off=0 size=4"),
+    ],
+)
+def test_the_verifiers_words_stand_in_the_report(name: str, program: str, words: str) -> None:
+    outcome = run(session(name), program)
+    assert outcome.fault is not None and words in outcome.fault.detail
+    assert words in outcome.report
+
+
 def test_a_modules_variables_are_there_with_the_module_and_weak_without() -> None:
     assert run(session("typed", *TYPED), "of_module").r0 == 0xFFFF_FFFF  # int -1
     assert run(session("typed", *TYPED, *MODULE), "of_module").r0 == 42
