@@ -46,7 +46,7 @@ class _Data:
     def __init__(self, addr: int, space: Space) -> None:
         self.head = space.pointer(addr, task_vma_snapshot_head)
         self.snapshot = space.pointer(addr + LINE, vm_area_struct)
-        self.vma_size = _vma_size(space)
+        self.vma_size = space.layout(self.snapshot).size  # bytes
         self._next_addr = space.pointer(addr + LINE + self.vma_size, u64)
 
     @property

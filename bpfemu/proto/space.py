@@ -34,6 +34,7 @@ class Space:
         self.memory = memory
         self.layouts = layouts
         self._targets: dict[Any, CType] = {}  # one object a type: what follows goes by identity
+        self._layouts: dict[int, tuple[CType, Layout]] = {}  # the type is kept: so is its id
         self._members: dict[tuple[int, str], tuple[CType | None, Field]] = {}
         self._heat: dict[int, int] = {}  # accesses to members of a type
         self._classes: dict[int, Any] = {}  # of types that are hot
@@ -62,9 +63,13 @@ class Space:
 
     def layout(self, pointer: Ptr[Any]) -> Layout:
         """The layout of the struct that a pointer points to."""
-        if not isinstance(pointer._type, StructType):
-            raise InputError(f"{pointer!r} does not point to a struct")
-        return self.layouts.of(pointer._type)
+        ctype = pointer._type
+        found = self._layouts.get(id(ctype))
+        if found is None:
+            if not isinstance(ctype, StructType):
+                raise InputError(f"{pointer!r} does not point to a struct")
+            found = self._layouts[id(ctype)] = ctype, self.layouts.of(ctype)
+        return found[1]
 
     def read_member(self, pointer: Ptr[Any], name: str) -> Any:
         """``pointer->name``."""
@@ -88,7 +93,7 @@ class Space:
         """The member of what a pointer points to; types are told apart by identity, for speed."""
         ctype = pointer._type
         found = self._members.get((id(ctype), name))
-        if found is None:  # the entry keeps the type alive, so its id stays its own
+        if found is None:
             found = ctype, self.layout(pointer).field(name)
             self._members[id(ctype), name] = found
         return found[1]
