@@ -830,6 +830,12 @@ enum cgroup_subsys_id {
 
 typedef __kernel_clockid_t clockid_t;
 
+enum css_task_iter_flags {
+	CSS_TASK_ITER_PROCS = 1,
+	CSS_TASK_ITER_THREADED = 2,
+	CSS_TASK_ITER_SKIPPED = 65536,
+};
+
 typedef long long unsigned int cycles_t;
 
 typedef __kernel_dev_t dev_t;

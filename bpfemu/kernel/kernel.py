@@ -57,8 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel", "Services"]
 
 ARENA_ALIGN: Final = 64  # bytes: where stacks start
-OF_WORLD: Final = ("tasks", "vmas", "files", "cgroups", "slabs", "dmabufs")
-"""Services that the world has under the same name."""
+OF_WORLD: Final = ("tasks", "vmas", "files", "cgroups", "slabs", "dmabufs")  # services it has
 
 
 class Kernel:
@@ -108,7 +107,7 @@ class Kernel:
                 self.cpus, self.locks, preempt_rt=config.profile.preempt_rt
             ),
             "world": self._make_world,
-            **{name: lambda of=name: getattr(self.services["world"], of) for name in OF_WORLD},
+            **{name: self._of_world(name) for name in OF_WORLD},
             "probe_read": self._make_probe_read,
             "profile": lambda: config.profile,
             "space": lambda: self.space,
@@ -149,6 +148,9 @@ class Kernel:
             new_allocator=self.new_allocator,
         )
         return MapTable(env, self.catalog)
+
+    def _of_world(self, name: str) -> Callable[[], Any]:
+        return lambda: getattr(self.services["world"], name)
 
     def _make_world(self) -> Any:
         from bpfemu.kernel.objects import PlacedWorld

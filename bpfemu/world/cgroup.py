@@ -21,6 +21,14 @@ class bpf_cgroup_iter_order(Enumeration):
     BPF_CGROUP_ITER_ANCESTORS_UP = 4
 
 
+class css_task_iter_flags(Enumeration):
+    """Which tasks a walk shows, and its state."""
+
+    CSS_TASK_ITER_PROCS = 1
+    CSS_TASK_ITER_THREADED = 2
+    CSS_TASK_ITER_SKIPPED = 0x10000
+
+
 class cgroup_subsys_id(Enumeration):
     """The controllers of this kernel."""
 
