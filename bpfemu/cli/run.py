@@ -36,6 +36,12 @@ __all__ = ["choose_program", "run"]
 @click.option("--set", "settings", multiple=True, metavar="VAR=VALUE", help="A .rodata variable.")
 @click.option("--kconfig", "kconfig", multiple=True, metavar="NAME=VALUE")
 @click.option("--kfuncs", "packages", multiple=True, help="A package with further kfuncs.")
+@click.option(
+    "--kallsyms",
+    default="all",
+    show_default=True,
+    help="What it knows: all, functions, or restricted (users see zeros).",
+)
 @click.option("--budget", default=1 << 32, help="Instructions at most.")
 @click.option(
     "--fault",
@@ -62,6 +68,7 @@ def run(
         kfuncs=options["packages"],
         kconfig=dict(_pair(text, "--kconfig") for text in options["kconfig"]),
         budget=options["budget"],
+        kallsyms=options["kallsyms"],
         faults=_faults(options["faults"]),
         world=_world(options["task_maps"], options["comm"]),
     )

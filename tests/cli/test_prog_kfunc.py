@@ -126,3 +126,11 @@ def test_prog_dump_explains_the_encoding_of_ksyms_that_was_proposed_first(cli, t
     assert "invalid bpf_ld_imm64 insn; off -28672 and 1 are the 2020 proposal's encoding" in err
     assert "BTF id 102400 in the offsets, address 0x1122334455667788 in the immediates" in err
     assert "the merged encoding is what runs" in err
+
+
+def test_run_on_a_kernel_whose_kallsyms_has_no_data(cli) -> None:  # type: ignore[no-untyped-def]
+    ksyms = str(Path(__file__).parents[2] / "programs/ksyms/percpu.bpf.o")
+
+    assert cli("run", ksyms, "this_cpu")[0] == 0
+    status, _, err = cli("run", ksyms, "this_cpu", "--kallsyms", "functions")
+    assert status != 0 and "failed to find the address for kernel symbol 'runqueues'" in err

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from bpfemu.btf import Btf
 from bpfemu.btf.check import check
 from bpfemu.errors import BindError, InputError
 from bpfemu.isa.insn import LoadImm64
 from bpfemu.kernel.config import RunOptions
+from bpfemu.kernel.variables_btf import module_btfs
 from bpfemu.machine.stop import FaultKind
 from bpfemu.session import Options, Session, read
 from bpfemu.world import KernelVariable, World
@@ -105,6 +107,45 @@ def test_a_module_is_held_by_a_program_that_refers_to_it() -> None:
     assert made.kernel is not None
     with pytest.raises((OSError, InputError)):
         made.kernel.modules.unload("mod")
+
+
+def module(made: Session) -> Btf:
+    """Split BTF with the two variables of a module."""
+    return module_btfs(made.btf, MODULE)["mod"]
+
+
+def test_a_module_may_bring_its_symbols_itself() -> None:
+    made = session("typed", *TYPED, MODULE[1])
+    count = (40).to_bytes(8, "little")
+    made.boot().modules.unload("mod")
+    made.boot().modules.load("mod", module(made), ksyms={"module_count": count})
+    assert run(made, "of_module").r0 == 42
+
+
+def test_a_symbol_of_a_module_that_kallsyms_lacks_is_enoent() -> None:
+    made = session("typed", *TYPED)
+    made.boot().modules.load("mod", module(made))
+    error = refusal(made, "of_module")
+    assert error.errno == errno.ENOENT
+    assert "failed to find the address for kernel symbol 'module_count'." in str(error)
+
+
+def test_a_program_waits_for_the_module_to_be_live() -> None:
+    """Its init runs a loader: ENXIO, and nothing stays held."""
+    made = session("typed", *TYPED)
+    kernel = made.boot()
+    seen: list[int | None] = []
+
+    def init(loaded: object) -> int:
+        with pytest.raises(BindError) as caught:
+            kernel.load(made.bind("of_module"))
+        seen.append(caught.value.errno)
+        return 0
+
+    symbols = {"module_count": bytes(8), "module_queue": bytes(8)}
+    kernel.modules.load("mod", module(made), ksyms=symbols, init=init)
+    assert seen == [errno.ENXIO]
+    kernel.modules.unload("mod")
 
 
 def test_a_run_of_every_cpu_finds_that_cpus_copy() -> None:
