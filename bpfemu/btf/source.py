@@ -98,7 +98,7 @@ def btf_section(elf: bytes, path: str | None = None, name: str = ".BTF") -> byte
     """Return the bytes of a section of an ELF file (32 or 64 bits, either byte order)."""
     try:
         return _find_section(elf, path, name.encode())
-    except (struct.error, IndexError) as problem:
+    except (struct.error, IndexError, OverflowError) as problem:
         message = "ELF file ends within its section headers"
         raise ObjectError(message, path=path, errno=errno.EINVAL) from problem
 

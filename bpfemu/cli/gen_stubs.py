@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from json import dumps
 from typing import Final
 
 from bpfemu.btf import Btf, BtfBuilder
@@ -64,7 +65,7 @@ class _PerCpuMap(_TypedMap[K, list[V]], Generic[K, V]):
 def render_stubs(obj: BpfObject, file: str, name: str = "") -> str:
     """The stub; ``name`` is the skeleton's class, by default the object's name in CamelCase."""
     name = name or python_name(obj.name)
-    base = os.path.basename(file)
+    base = dumps(os.path.basename(file))[1:-1]
     module = base.split(".")[0]
     types = TypeNames(obj.btf if obj.btf is not None else BtfBuilder().build(), name)
     body = [
@@ -80,7 +81,7 @@ def render_stubs(obj: BpfObject, file: str, name: str = "") -> str:
 def _names(name: str, rows: list[tuple[str, str]]) -> str:
     """A class of things by name; those that no attribute can be called are in a comment."""
     lines = [
-        f"    {thing}: {text}" if is_name(thing) else f'    # ["{thing}"]: {text}'
+        f"    {thing}: {text}" if is_name(thing) else f"    # [{dumps(thing)}]: {text}"
         for thing, text in rows
     ]
     return "\n".join([f"class {name}(Names):", _STRICT, *lines])
@@ -99,7 +100,7 @@ def _programs(types: TypeNames, obj: BpfObject) -> Iterator[str]:
     programs = [func for func in obj.functions if func.section != ".text"]
     for func in programs:
         yield _program(types, obj.btf, func)
-    yield _names("_Progs", [(func.name, f"_Prog_{func.name}") for func in programs])
+    yield _names("_Progs", [(func.name, _class_name("Prog", func.name)) for func in programs])
 
 
 def _program(types: TypeNames, btf: Btf | None, func: FuncDef) -> str:
@@ -112,7 +113,7 @@ def _program(types: TypeNames, btf: Btf | None, func: FuncDef) -> str:
     lines = [f"        {name}: {text} = ...," for name, text in told.items()]
     return "\n".join(
         [
-            f"class _Prog_{func.name}(ProgView):",
+            f"class {_class_name('Prog', func.name)}(ProgView):",
             "    def run(  # type: ignore[override]  # fewer keywords than any",
             "        self,",
             "        *,",
@@ -150,7 +151,12 @@ def _section(types: TypeNames, btf: Btf | None, section: DataSection) -> str:
 
 
 def _class_of(section: DataSection) -> str:
-    return f"_Data_{_attribute(section)}"
+    return _class_name("Data", _attribute(section))
+
+
+def _class_name(kind: str, text: str) -> str:
+    """A class of ours for a thing of that name, whatever characters it has."""
+    return f"_{kind}_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
 
 
 def _attribute(section: DataSection) -> str:

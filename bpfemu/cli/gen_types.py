@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from keyword import iskeyword
 from typing import Final
 
@@ -98,7 +99,7 @@ class TypeNames:
             lines = [f"    {member}: {text}" for member, text in members.items()] or ["    ..."]
             self.definitions.append("\n".join([f"class {name}(TypedDict{total}):", *lines]))
         else:
-            rows = ", ".join(f'"{member}": {text}' for member, text in members.items())
+            rows = ", ".join(f"{dumps(member)}: {text}" for member, text in members.items())
             self.definitions.append(f'{name} = TypedDict("{name}", {{{rows}}}{total})')
 
     def _member(self, id: int, hint: str, given: bool) -> str:

@@ -86,7 +86,9 @@ def _place(path: str, line: int = 0, column: int = 0) -> dict[str, Any]:
     inside = os.path.normpath(path)
     if os.path.isabs(inside) and not os.path.relpath(inside).startswith(".."):
         inside = os.path.relpath(inside)
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(inside.replace(os.sep, "/"))}}
+    place: dict[str, Any] = {
+        "artifactLocation": {"uri": quote(os.fsencode(inside.replace(os.sep, "/")))}
+    }
     if line > 0:
         place["region"] = {"startLine": line} | ({"startColumn": column} if column > 0 else {})
     return {"physicalLocation": place}

@@ -86,6 +86,15 @@ def test_a_section_that_passes_the_end_of_the_file_is_an_object_error(tmp_path):
         Btf.open(path)
 
 
+def test_a_section_table_beyond_any_file_is_an_object_error(tmp_path):
+    data = bytearray(elf(pair_blob()))
+    struct.pack_into("<Q", data, 0x28, (1 << 64) - 1)
+    (tmp_path / "x").write_bytes(data)
+
+    with pytest.raises(ObjectError, match="ends within its section headers"):
+        Btf.open(tmp_path / "x")
+
+
 def test_missing_and_unreadable_files_are_object_errors(tmp_path):
     with pytest.raises(ObjectError, match="nowhere: cannot read it: No such file") as caught:
         Btf.open(tmp_path / "nowhere")

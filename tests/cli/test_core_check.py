@@ -163,6 +163,16 @@ def test_sarif_paths_lead_from_the_checkout(
     assert uri(OBJECT) == (DATA / "core.bpf.c").as_posix()
 
 
+def test_sarif_paths_may_have_any_bytes(cli: Cli, folder: Path) -> None:
+    (folder / "x.o").write_bytes(OBJECT.read_bytes().replace(b"core.bpf.c", b"co\xffre.bp c"))
+    args = ("core-check", folder / "x.o", "--btf", folder / "old", "--program", "bare")
+
+    (result,) = check_sarif(json.loads(cli(*args, "--sarif")[1]))
+
+    place = result["locations"][0]["physicalLocation"]  # type: ignore[index]
+    assert place["artifactLocation"]["uri"] == "co%FFre.bp%20c"
+
+
 def test_sarif_without_findings_is_valid_too(cli: Cli, folder: Path) -> None:
     status, out, _ = cli("core-check", OBJECT, "--btf", folder / "new", "--sarif")
 

@@ -113,6 +113,7 @@ def odd_object() -> BpfObject:
     double, wide = b.float_("double", 8), b.float_("long double", 16)
     color = b.enum("color", 4, [EnumValue("RED", 1)])
     inner = b.struct("", 8, [("x", number, 0), ("items", number, 32)])
+    weird = b.struct("we'ird", 4, [('"]\udcff\\', number, 0)])
     members = [
         ("from", number, 0),
         ("__state", yes, 32),
@@ -136,6 +137,7 @@ def odd_object() -> BpfObject:
         b.var("nothing", empty),
         b.var("far", b.fwd("far")),
         b.var("anonymous", inner),
+        b.var("weird", weird),
     ]
     void = b.ptr(0)
     plain = b.func("number", b.func_proto(number, [("ctx", number)]))
@@ -148,11 +150,12 @@ def odd_object() -> BpfObject:
         license="GPL",
         functions=tuple(
             FuncDef(name, "syscall", 0, (), btf_id=id)
-            for name, id in {"none": 0, "number": plain, "nobody": nobody, "far": far}.items()
+            for name, id in {"no.ne": 0, "number": plain, "nobody": nobody, "far": far}.items()
         ),
         maps=(
             MapDef("lambda", 1, 4, 4, 1, 0, number, odd),
             MapDef("plain", 1, 4, 4, 1),
+            MapDef('quoted"\\n\udcff', 1, 4, 4, 1),
             MapDef("queue", 22, 0, 4, 1, 0, 0, number),
         ),
         data=(
@@ -172,8 +175,11 @@ def test_unusual_names_are_worked_around() -> None:
     assert '"c": str | int, "p": int, "list": list[' in text
     assert '"text": str | list[int], "none": list[int]})' in text
     assert '    # ["lambda"]: _TypedMap[int, int_2]' in text
-    assert "    plain: _TypedMap[bytes, bytes]\n    queue: MapView" in text
+    assert "    plain: _TypedMap[bytes, bytes]\n" in text and "    queue: MapView\n" in text
     assert "    other: int_3\n    nothing: empty\n    far: Any\n" in text
+    assert '    # ["no.ne"]: _Prog_no_ne' in text and "class _Prog_no_ne(ProgView):" in text
+    assert '    # ["quoted\\"\\\\n\\udcff"]: _TypedMap[bytes, bytes]' in text
+    assert 'we_ird = TypedDict("we_ird", {"\\"]\\udcff\\\\": int})' in text
     assert "    image: int" not in text and "    class: " not in text
     assert "class empty(TypedDict):\n    ...\n" in text
     assert text.count("ctx: bytes | Mapping[str, object] | Sequence[object] | None = ...") == 4
