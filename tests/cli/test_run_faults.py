@@ -110,3 +110,17 @@ def test_a_run_without_faults_imports_nothing_of_them() -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
 
     assert run.stdout == "[]\n", run.stderr
+
+
+def test_a_loop_that_has_run_hot_fails_all_the_same() -> None:
+    """What an engine made of the loop in the first run serves the second, too."""
+    with bpfemu.open(ROOT / "programs" / "bench" / "loops.bpf.o") as skel:
+        skel.progs.num_loop.autoload = True
+        skel.rodata.rounds = 3000
+        whole = skel.progs.num_loop.run().iterators[0].elements
+        skel.faults.fail_nth(101, "fail_kfunc/bpf_iter_num_next")
+        cut = skel.progs.num_loop.run().iterators[0].elements
+        skel.faults.clear()
+
+        assert (whole, cut) == (3000, 100)
+        assert skel.progs.num_loop.run().iterators[0].elements == 3000
