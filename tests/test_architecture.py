@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "pytest_plugin": {"errors", "session", "skeleton", "testing"} | VOCABULARIES | STATIONS,
     "testing": {"errors", "session", "skeleton", "kernel"} | VOCABULARIES | STATIONS,
     "kfuncs": {"proto", "world"},
+    "modules": {"proto", "world"},
 }
 
 THIRD_PARTY = {"elftools", "click", "rich", "capstone", "unicorn", "pytest", "ziglang"}

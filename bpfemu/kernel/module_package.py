@@ -22,6 +22,7 @@ from bpfemu.record import dataclass
 __all__ = ["GROUP", "ModulePackage", "find_package", "installed_modules"]
 
 GROUP: Final = "bpfemu.modules"
+OWN: Final = {"bpf_testmod": "bpfemu.modules.bpf_testmod"}  # an installed one goes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def installed_modules() -> dict[str, str]:
 
 def find_package(name: str) -> ModulePackage | None:
     """The package installed as module ``name``; InputError when it cannot be imported."""
-    package = installed_modules().get(name)
+    package = installed_modules().get(name) or OWN.get(name)
     return None if package is None else read_package(name, package)
 
 

@@ -83,8 +83,10 @@ class PlacedWorld:
         """Slab caches."""
         if self._slabs is None:
             from bpfemu.kernel.place_slab import SlabTable
+            from bpfemu.world.resources import DEFAULT_SLABS
 
-            self._slabs = SlabTable(self._placer, self.spec.slabs)
+            wanted = DEFAULT_SLABS if self.spec.slabs is None else self.spec.slabs
+            self._slabs = SlabTable(self._placer, wanted)
         return self._slabs
 
     @property

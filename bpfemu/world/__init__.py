@@ -1,8 +1,9 @@
 """Kernel objects that programs may see: declarations, and plain data to describe a world.
 
-``World``, ``TaskSpec``, ``VmaSpec``, ``FileSpec`` and ``KernelVariable`` describe; ``read_maps`` and ``read_smaps``
-read /proc/PID texts; ``bpfemu.world.build`` has builders that take keywords.  The names are
-imported when first used.
+``World``, ``TaskSpec``, ``VmaSpec``, ``FileSpec`` and ``KernelVariable`` describe; ``read_maps``
+and ``read_smaps`` read /proc/PID texts; ``CgroupSpec``, ``KmemCacheSpec``, ``DmaBufSpec`` and
+``DsqSpec`` are what else a machine has, ``read_cgroup_tree`` and ``read_slabinfo`` read it;
+``bpfemu.world.build`` has builders that take keywords.  The names are imported when first used.
 """
 
 from __future__ import annotations
@@ -11,23 +12,36 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bpfemu.world.build import default_world
+    from bpfemu.world.listings import read_cgroup_tree, read_proc_cgroup, read_slabinfo
     from bpfemu.world.maps import read_maps, read_smaps
-    from bpfemu.world.spec import FileSpec, KernelVariable, TaskSpec, VmaSpec, World
+    from bpfemu.world.resources import CgroupSpec, DmaBufSpec, DsqSpec, KmemCacheSpec
+    from bpfemu.world.spec import FileSpec, TaskSpec, VmaSpec, World
+    from bpfemu.world.variables import KernelVariable
 
 __all__ = [
+    "CgroupSpec",
+    "DmaBufSpec",
+    "DsqSpec",
     "FileSpec",
     "KernelVariable",
+    "KmemCacheSpec",
     "TaskSpec",
     "VmaSpec",
     "World",
     "default_world",
+    "read_cgroup_tree",
     "read_maps",
+    "read_proc_cgroup",
+    "read_slabinfo",
     "read_smaps",
 ]
 
 _HOME: Final = {
-    **dict.fromkeys(("FileSpec", "KernelVariable", "TaskSpec", "VmaSpec", "World"), "spec"),
+    **dict.fromkeys(("FileSpec", "TaskSpec", "VmaSpec", "World"), "spec"),
+    "KernelVariable": "variables",
     **dict.fromkeys(("read_maps", "read_smaps"), "maps"),
+    **dict.fromkeys(("CgroupSpec", "DmaBufSpec", "DsqSpec", "KmemCacheSpec"), "resources"),
+    **dict.fromkeys(("read_cgroup_tree", "read_proc_cgroup", "read_slabinfo"), "listings"),
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bpfemu.errors import InputError
 from bpfemu.record import fields
 from bpfemu.world.spec import FileSpec, TaskSpec, VmaSpec, World
-from bpfemu.world.variables import KernelVariable
+
+if TYPE_CHECKING:
+    from bpfemu.world.variables import KernelVariable
 
 __all__ = ["default_world", "file", "task", "variable", "vma", "world"]
 
@@ -33,6 +35,8 @@ def file(**values: Any) -> FileSpec:
 
 def variable(**values: Any) -> KernelVariable:
     """A kernel variable; see :class:`KernelVariable` for the fields."""
+    from bpfemu.world.variables import KernelVariable
+
     return _make(KernelVariable, "variable", values, need=("name", "type"))
 
 
@@ -40,7 +44,7 @@ def world(
     *tasks: TaskSpec, current: int | None = None, variables: tuple[KernelVariable, ...] = ()
 ) -> World:
     """A world of these tasks; ``current`` is the pid of the one that runs (the first)."""
-    return World(tasks, current, variables)
+    return World(tasks, current, variables=variables)
 
 
 def _make(cls: type[T], what: str, values: dict[str, Any], need: tuple[str, ...]) -> T:

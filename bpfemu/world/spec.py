@@ -6,24 +6,17 @@ is an InputError that names the field, the value and the rule.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bpfemu.errors import InputError
 from bpfemu.record import dataclass
 from bpfemu.world.flags import PAGE_SIZE, TASK_SIZE, vm_flags
-from bpfemu.world.resources import (
-    DEFAULT_SLABS,
-    CgroupSpec,
-    DmaBufSpec,
-    DsqSpec,
-    KmemCacheSpec,
-    check_cgroups,
-    check_queues,
-    check_unique,
-)
-from bpfemu.world.variables import KernelVariable
 
-__all__ = ["FileSpec", "KernelVariable", "TaskSpec", "VmaSpec", "World"]
+if TYPE_CHECKING:
+    from bpfemu.world.resources import CgroupSpec, DmaBufSpec, DsqSpec, KmemCacheSpec
+    from bpfemu.world.variables import KernelVariable
+
+__all__ = ["FileSpec", "TaskSpec", "VmaSpec", "World"]
 
 COMM_SIZE: Final = 15  # bytes without the NUL (TASK_COMM_LEN - 1)
 PID_MAX: Final = 1 << 22  # PID_MAX_LIMIT
@@ -192,15 +185,15 @@ class World:
 
     Without ``current`` it is the first task's.  ``variables`` are those besides the ones that
     every kernel has; one of the same name replaces it.  Tasks that no cgroup names are in the root
-    cgroup.  ``slabs`` stand in the order of /proc/slabinfo; ``dsqs`` are the queues of the
-    sched_ext scheduler that is loaded, None when there is none.
+    cgroup.  ``slabs`` stand in the order of /proc/slabinfo, None for those of a small kernel;
+    ``dsqs`` are the queues of the sched_ext scheduler that is loaded, None when there is none.
     """
 
     tasks: tuple[TaskSpec, ...] = ()
     current: int | None = None
     variables: tuple[KernelVariable, ...] = ()
     cgroups: tuple[CgroupSpec, ...] = ()
-    slabs: tuple[KmemCacheSpec, ...] = DEFAULT_SLABS
+    slabs: tuple[KmemCacheSpec, ...] | None = None
     dmabufs: tuple[DmaBufSpec, ...] = ()
     dsqs: tuple[DsqSpec, ...] | None = None
 
@@ -224,15 +217,18 @@ class World:
         named = [(variable.module, variable.name) for variable in self.variables]
         for key in named:
             _need(named.count(key) == 1, "world.variables: name", key[1], "must be there once")
-        self._check_resources(pids)
+        if self.cgroups or self.slabs or self.dmabufs or self.dsqs:
+            self._check_resources(pids)
 
     def _check_resources(self, pids: set[int]) -> None:
+        from bpfemu.world.resources import check_cgroups, check_queues, check_unique
+
         groups = {task.pid: [task.pid, *task.threads] for task in self.tasks if not task.is_thread}
         for task in self.tasks:
             if task.is_thread:
                 groups[task.tgid].append(task.pid)
         check_cgroups(self.cgroups, groups)
-        check_unique("world.slabs: name", [slab.name for slab in self.slabs])
+        check_unique("world.slabs: name", [slab.name for slab in self.slabs or ()])
         inodes = [buf.inode for buf in self.dmabufs if buf.inode]
         check_unique("world.dmabufs: inode", inodes)
         check_queues(self.dsqs, pids)

@@ -27,6 +27,10 @@ PROFILES = (
 ELSEWHERE = {
     "contexts/typed.bpf.o:answer": "test_contexts.py gives it the context it wants",
     "faults/no_kfunc.bpf.o:needs_kfunc": "it cannot be loaded, as tested here",
+    **{
+        f"iters/testmod_seq.bpf.o:testmod_seq_{name}": "tests/modules loads the module it needs"
+        for name in ("sum", "empty", "bad", "getter")
+    },
     **dict.fromkeys(
         (
             f"ksyms/strong.bpf.o:{name}"
