@@ -21,7 +21,6 @@ from bpfemu.btf.spelling import type_name
 from bpfemu.errors import BindError, InputError
 from bpfemu.image import CallTarget
 from bpfemu.isa.insn import LoadImm64
-from bpfemu.isa.ksym_proposal import explain_offsets
 from bpfemu.isa.ops import Pseudo
 from bpfemu.object import BpfObject, Extern
 from bpfemu.record import dataclass
@@ -127,14 +126,14 @@ class Ksyms:
 
         An instruction in the encoding of the 2020 proposal is explained.
         """
-        use = KsymUse(use.program, use.slot, use.name, explain_offsets(insn))
+        use = KsymUse(use.program, use.slot, use.name, _explain(insn))
         if insn.offs[1]:
             raise use.refuse("invalid bpf_ld_imm64 insn", EINVAL)
         return self._check(use, insn.value & _U32, insn.value >> 32)
 
     def reserved(self, use: KsymUse, insn: LoadImm64) -> BindError | None:
         """What the verifier says when it gets to a load that has an offset."""
-        why = explain_offsets(insn)
+        why = _explain(insn)
         rule = f"BPF_LD_IMM64 uses reserved fields; {why}"
         return use.refuse(rule, EINVAL) if why else None
 
@@ -190,6 +189,15 @@ def too_many_btfs(symbols: list[Symbol], use: KsymUse) -> BindError | None:
         return None
     rule = f"The total number of btfs per program has reached the limit of {_MOST_BTFS}"
     return use.refuse(rule, E2BIG)
+
+
+def _explain(insn: LoadImm64) -> str:
+    """What the offsets of a load meant, "" when it has none."""
+    if not any(insn.offs):
+        return ""
+    from bpfemu.isa.ksym_proposal import explain_offsets
+
+    return explain_offsets(insn)
 
 
 def _is_percpu(btf: Btf, id: int) -> bool:

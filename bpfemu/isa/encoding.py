@@ -34,7 +34,6 @@ from bpfemu.isa.insn import (
     Swap,
     Tail,
 )
-from bpfemu.isa.ksym_proposal import explain_offsets
 from bpfemu.isa.ops import Pseudo
 
 __all__ = ["SLOT_SIZE", "check_targets", "decode", "encode", "opcode_of"]
@@ -123,6 +122,8 @@ def _decode_ld_imm64(
     insn = LoadImm64(REGS[dst], value, pseudo, (off, next_off))
     if not raw and (off or next_off):
         if pseudo is Pseudo.BTF_ID:
+            from bpfemu.isa.ksym_proposal import explain_offsets
+
             text = f"BPF_LD_IMM64 uses reserved fields; {explain_offsets(insn)}"
             raise DecodeError(text, slot=slot, errno=EINVAL)
         raise reserved(slot if off else slot + 1, "ld_imm64", "off", off or next_off)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from bpfemu.btf import Btf, BtfBuilder
 from bpfemu.btf import kinds as k
 from bpfemu.errors import DeclarationError
-from bpfemu.kernel.variables_btf import with_variables
+from bpfemu.kernel.variables_btf import base_id, with_variables
 from bpfemu.proto import decl, types
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.ctype import ArrayType, CType, IntType, PtrType, StructType, ctype_of
@@ -24,7 +24,7 @@ from bpfemu.proto.profile import KernelProfile
 from bpfemu.proto.spec import KfuncSpec
 from bpfemu.proto.types import Scalar, Struct
 from bpfemu.world import targets
-from bpfemu.world.variables import default_variables
+from bpfemu.world.variables import default_variables, read_type
 
 __all__ = ["BtfWriter", "build_btf"]
 
@@ -76,7 +76,9 @@ def build_btf(catalog: Catalog, profile: KernelProfile) -> Btf:
         writer.add_kfunc(spec)
     writer.add_targets()
     writer.finish()
-    return with_variables(writer.builder.build("vmlinux"), default_variables(1))
+    btf = writer.builder.build("vmlinux")
+    variables = [v for v in default_variables(1) if base_id(btf, read_type(v.type)) is not None]
+    return with_variables(btf, variables)
 
 
 class BtfWriter:
