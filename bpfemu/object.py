@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from bpfemu.btf import Btf
 from bpfemu.isa.insn import Insn
+from bpfemu.record import dataclass, field
 
 __all__ = [
     "BpfObject",

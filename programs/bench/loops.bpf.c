@@ -17,7 +17,7 @@ __u64 bytes;
 SEC("?syscall")
 __description("five ALU instructions a round and a jump")
 __retval(1)
-__naked int alu_loop(void *ctx)
+__naked int alu_loop(void)
 {
 	asm volatile("r1 = %[rounds] ll;"
 		     "r1 = *(u32 *)(r1 + 0);"
@@ -36,7 +36,7 @@ __naked int alu_loop(void *ctx)
 SEC("?syscall")
 __description("a load, an addition and a store a round, in a map value")
 __retval(1)
-__naked int memory_loop(void *ctx)
+__naked int memory_loop(void)
 {
 	asm volatile("r1 = %[rounds] ll;"
 		     "r1 = *(u32 *)(r1 + 0);"

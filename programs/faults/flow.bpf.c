@@ -39,7 +39,7 @@ SEC("?raw_tp")
 __description("a function that calls itself without end")
 __failure
 __fault(STACK_DEPTH)
-__naked int recursion(void *ctx)
+__naked int recursion(void)
 {
 	asm volatile("call recurse_forever;"
 		     "exit;" ::: __clobber_all);
@@ -55,7 +55,7 @@ SEC("?raw_tp")
 __description("a loop without end: only a budget stops it")
 __failure __msg("infinite loop detected")
 __budget(100000)
-__naked int endless(void *ctx)
+__naked int endless(void)
 {
 	asm volatile("r0 = 0;"
 		     "again_%=:"

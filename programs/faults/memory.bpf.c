@@ -170,7 +170,7 @@ SEC("?raw_tp")
 __description("below the stack")
 __failure __msg("invalid write to stack R1 off=-520 size=8")
 __fault(OUT_OF_BOUNDS)
-__naked int below_stack(void *ctx)
+__naked int below_stack(void)
 {
 	asm volatile("r1 = r10;"
 		     "r1 += -520;"
@@ -183,7 +183,7 @@ SEC("?raw_tp")
 __description("above the stack")
 __failure __msg("invalid write to stack R10 off=0 size=8")
 __fault(OUT_OF_BOUNDS)
-__naked int above_stack(void *ctx)
+__naked int above_stack(void)
 {
 	asm volatile("r0 = 0;"
 		     "*(u64 *)(r10 + 0) = r0;"
@@ -194,7 +194,7 @@ SEC("?raw_tp")
 __description("a stack slot read that nobody wrote: the kernel lets root do it")
 __success
 __finding(UNINITIALISED)
-__naked int unwritten_stack(void *ctx)
+__naked int unwritten_stack(void)
 {
 	asm volatile("r0 = *(u64 *)(r10 - 8);"
 		     "r0 = 0;"
@@ -205,7 +205,7 @@ SEC("?raw_tp")
 __description("a register read that nobody wrote")
 __failure __msg("R2 !read_ok")
 __fault(UNINITIALISED)
-__naked int unwritten_register(void *ctx)
+__naked int unwritten_register(void)
 {
 	asm volatile("r0 = r2;"
 		     "exit;" ::: __clobber_all);
@@ -215,7 +215,7 @@ SEC("?raw_tp")
 __description("a register that a call took away")
 __failure __msg("R1 !read_ok")
 __fault(UNINITIALISED)
-__naked int register_after_call(void *ctx)
+__naked int register_after_call(void)
 {
 	asm volatile("r1 = 1;"
 		     "call %[bpf_get_prandom_u32];"

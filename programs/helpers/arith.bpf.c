@@ -115,7 +115,7 @@ int multiply(void *ctx)
 SEC("raw_tp")
 __description("division and remainder by zero are defined: 0, and the dividend")
 __success __retval(11)
-__naked int by_zero(void *ctx)
+__naked int by_zero(void)
 {
 	asm volatile("r1 = 10;"
 		     "r2 = 0;"
@@ -131,7 +131,7 @@ __naked int by_zero(void *ctx)
 SEC("raw_tp")
 __description("a shift by 65 is a shift by 1")
 __success __retval(6)
-__naked int shift_by_65(void *ctx)
+__naked int shift_by_65(void)
 {
 	asm volatile("r0 = 3;"
 		     "r1 = 65;"

@@ -57,7 +57,7 @@ int byte_swap(void *ctx)
 SEC("raw_tp")
 __description("the most negative number divided by -1 is itself")
 __success __retval(1)
-__naked int overflowing_divide(void *ctx)
+__naked int overflowing_divide(void)
 {
 	asm volatile("r0 = 0;"
 		     "r1 = 0x8000000000000000 ll;"

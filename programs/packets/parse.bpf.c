@@ -15,7 +15,7 @@ int filter_length(struct __sk_buff *skb)
 SEC("socket")
 __description("a byte behind the end ends the program with 0")
 __success __retval(0)
-__naked int filter_past_end(struct __sk_buff *skb)
+__naked int filter_past_end(void)
 {
 	asm volatile("r6 = r1;"
 		     "r0 = *(u8 *)skb[1000];"
@@ -26,7 +26,7 @@ __naked int filter_past_end(struct __sk_buff *skb)
 SEC("socket")
 __description("bytes of a packet of zeros")
 __success __retval(1)
-__naked int filter_load(struct __sk_buff *skb)
+__naked int filter_load(void)
 {
 	asm volatile("r6 = r1;"
 		     "r0 = *(u32 *)skb[0];"
