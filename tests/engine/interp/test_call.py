@@ -583,6 +583,24 @@ def test_each_frame_has_its_own_may_goto_budget(way: str) -> None:
 
 
 @every_way
+def test_an_exception_callback_has_a_may_goto_budget_of_its_own(way: str) -> None:
+    seen = []
+    bare = machine_for(b"", throw)
+
+    def count(counters: dict[str, int]) -> bool:
+        counters["n"] = counters.get("n", 0) + 1
+        seen.append(counters["n"])
+        return True
+
+    bare.machine.gate.may_goto = count  # type: ignore[method-assign]
+    image = build("may_goto +0; r1 = 1; call 0; exit; may_goto +0; r0 = 0; exit")
+
+    finish(way, start(way, replace(image, exception_callback=4), bare))
+
+    assert seen == [1, 1]
+
+
+@every_way
 def test_packet_loads_are_big_endian_and_scratch_the_arguments(way: str) -> None:
     stop = go(way, "r6 = r1; r7 = 3; r1 = 1; r0 = *(u16 *)skb[r7 + -1]; r0 += r1; exit")
 
