@@ -141,8 +141,14 @@ class KernelSymbols:
         if "init_task" in replaced:
             rule = "is the idle task: describe tasks instead"
             raise InputError(f"world.variables: init_task {rule}", errno=22)
-        found = [made for spec in specs if (made := self._described(spec, optional=True))]
-        found += [made for spec in own if (made := self._described(spec, optional=False))]
+        described = [self._described(spec, optional=True) for spec in specs]
+        found = [made for made in described if made is not None and not self._differs(made)]
+        for spec in own:
+            made = self._described(spec, optional=False)
+            assert made is not None
+            if why := self._differs(made):
+                raise InputError(f"variable {spec.name!r}: the kernel's BTF {why}", errno=22)
+            found.append(made)
         known = {variable.name for variable in found if not variable.module}
         return found + [v for v in self._undescribed() if v.name not in known]
 
@@ -168,14 +174,33 @@ class KernelSymbols:
         name = text.base if not text.stars and not text.dims else ""
         return Variable(spec.name, 0, size, ctype, name, spec, percpu)
 
-    def _undescribed(self) -> Iterable[Variable]:
-        """Per-CPU variables that a kernel's BTF has and nobody described: they hold zeros."""
+    def _differs(self, variable: Variable) -> str:
+        """How the kernel's BTF contradicts a description, "" when it does not."""
+        btf = self._layouts.btf
+        id = btf.find(variable.name, k.Var) if btf is not None and not variable.module else None
+        var = btf.type(id) if btf is not None and id else None
+        if not isinstance(var, k.Var):
+            return ""
+        theirs = self._layouts.btf_type(var.type)
+        if theirs != variable.type:
+            return f"says that its type is {theirs}"
+        percpu = any(entry.type == id for entry in self._section())
+        if percpu != variable.percpu:
+            return f"says that it is {'a' if percpu else 'no'} per-CPU variable"
+        return ""
+
+    def _section(self) -> tuple[k.SecVar, ...]:
+        """What the kernel's BTF lists as per-CPU variables."""
         btf = self._layouts.btf
         id = btf.find(PERCPU_SECTION, k.DataSec) if btf is not None else None
         section = btf.type(id) if btf is not None and id else None
-        if btf is None or not isinstance(section, k.DataSec):
-            return
-        for entry in section.entries:
+        return section.entries if isinstance(section, k.DataSec) else ()
+
+    def _undescribed(self) -> Iterable[Variable]:
+        """Per-CPU variables that a kernel's BTF has and nobody described: they hold zeros."""
+        btf = self._layouts.btf
+        for entry in self._section():
+            assert btf is not None
             var = btf.type(entry.type)
             if isinstance(var, k.Var):
                 name = getattr(btf.type(var.type), "name", "")

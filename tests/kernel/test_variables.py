@@ -202,6 +202,30 @@ def test_a_user_may_replace_a_variable_but_not_the_idle_task() -> None:
         variables_of(kernel(KernelVariable("init_task", "struct task_struct", typed=False)))
 
 
+@pytest.mark.parametrize(
+    ("type_", "percpu", "words"),
+    [
+        ("int", True, "'runqueues': the kernel's BTF says that its type is struct rq"),
+        ("struct rq", False, "'runqueues': the kernel's BTF says that it is a per-CPU variable"),
+    ],
+)
+def test_a_description_that_the_kernels_btf_contradicts_is_refused(
+    type_: str, percpu: bool, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        variables_of(kernel(KernelVariable("runqueues", type_, {}, percpu=percpu)))
+
+
+def test_a_users_run_queues_replace_those_of_every_kernel() -> None:
+    mine = KernelVariable("runqueues", "struct rq", percpu=({"nr_running": 3}, {"nr_running": 4}))
+    made = kernel(mine)
+    addr = placed(made, "runqueues")
+    queues = [
+        made.space.pointer(variables_of(made).per_cpu(addr, cpu) or 0, "rq") for cpu in (0, 1)
+    ]
+    assert [queue.nr_running for queue in queues] == [3, 4]
+
+
 def test_a_variable_of_an_unknown_type_is_refused_without_btf_too() -> None:
     world = World(variables=(KernelVariable("it", "struct nobody", typed=False),))
     for btf in (vmlinux_btf(CATALOG, PROFILE), None):
