@@ -207,9 +207,9 @@ class Layouts:
         kind = btf.type(real)
         match kind:
             case k.Int():
-                return IntType(kind.size, bool(kind.encoding & 1), kind.name)
+                return IntType(_int_size(kind), bool(kind.encoding & 1), kind.name)
             case k.Enum() | k.Enum64():
-                return IntType(kind.size, kind.signed, kind.name)
+                return IntType(_int_size(kind), kind.signed, kind.name)
             case k.Ptr():
                 return PtrType(self.btf_type(kind.type) if kind.type else VoidType())
             case k.Array():
@@ -219,6 +219,14 @@ class Layouts:
             case k.Fwd():
                 return StructType(kind.name)
         return VoidType()
+
+
+def _int_size(kind: k.Int | k.Enum | k.Enum64) -> int:
+    """Bytes; a file may claim any number, the kernel takes these (btf_int_check_meta)."""
+    if kind.size not in (1, 2, 4, 8, 16):
+        name = kind.name or "(anon)"
+        raise InputError(f"the kernel's BTF: integer {name} has {kind.size} bytes, not 1 to 16")
+    return kind.size
 
 
 def _bit_position(bit: int, ctype: IntType) -> int:

@@ -164,7 +164,7 @@ class Space:
                 self.memory.write_int(addr, 8, int(value))
             case ArrayType() if isinstance(value, bytes):
                 size = self.layouts.size_of(ctype)
-                if len(value) > size:
+                if not len(value) <= size <= self.memory.size:
                     raise InputError(f"{len(value)} bytes do not fit {ctype} ({size} bytes)")
                 self.memory.write(addr, value.ljust(size, b"\0"))
             case _:

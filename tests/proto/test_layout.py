@@ -206,6 +206,19 @@ def test_what_is_no_struct_anywhere_is_refused(layouts: Layouts, name: str) -> N
     assert not layouts.has(name)
 
 
+@pytest.mark.parametrize("size", [0, 3, 17, 0xFFFF_FFFF])
+def test_integers_of_sizes_that_no_kernel_takes_are_refused(size: int) -> None:
+    b = BtfBuilder()
+    b.struct("one", 8, [("n", b.int_("odd", size, 0, 8), 0, 3)])
+    b.struct("two", 8, [("e", b.enum("e", size, [("A", 1)]), 0)])
+    layouts = Layouts(b.build("vmlinux"))
+
+    with pytest.raises(InputError, match=f"integer odd has {size} bytes, not 1 to 16"):
+        layouts.named("one")
+    with pytest.raises(InputError, match=f"integer e has {size} bytes, not 1 to 16"):
+        layouts.named("two")
+
+
 def test_a_missing_member_is_named_with_those_there_are(layouts: Layouts) -> None:
     with pytest.raises(InputError, match=r"struct node has no member 'nxt' .*: pad, id, next\)"):
         layouts.named("node").field("nxt")

@@ -115,6 +115,14 @@ def test_bytes_fill_an_array_and_are_padded(space: Space) -> None:
         it.body = it
 
 
+def test_an_array_larger_than_memory_is_not_padded(space: Space) -> None:
+    huge = space.pointer(AT, StructType("outer", outer))
+    ctype = ArrayType(IntType(1, True, "char"), 1 << 60)
+
+    with pytest.raises(InputError, match=rf"1 bytes do not fit char\[{1 << 60}\]"):
+        space.write(int(huge), ctype, b"x")
+
+
 def test_pointers_are_stored_as_addresses(space: Space) -> None:
     it = space.pointer(AT, outer)
 
