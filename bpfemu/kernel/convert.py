@@ -212,7 +212,7 @@ def _number(returns: CType | None) -> Callable[[Any], int | None]:
     """``result`` of one type; what needs neither sign nor mask is seen at once."""
     if not isinstance(returns, IntType):
         return lambda value: result(returns, value)
-    last = 1 if returns.name == "bool" else (1 << 8 * returns.size - 1) - 1
+    last = 1 if returns.name == "bool" else (1 << 8 * min(returns.size, 8) - 1) - 1
 
     def convert(value: Any) -> int | None:
         if value is not None and 0 <= (number := int(value)) <= last:

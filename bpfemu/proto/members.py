@@ -14,7 +14,7 @@ says at one glance that the kernel may do so; everything else takes the Memory's
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from bpfemu.machine.memory import ITER, KERNEL, READ_ONLY, U64, UNINIT, VALID, Memory
 from bpfemu.proto.ctype import CType, IntType, PtrType
@@ -115,10 +115,15 @@ def _new_place(self: Any, name: str) -> Ptr[Any]:
 # ---- readers and writers ----------------------------------------------------------------
 
 
+def _is_word(ctype: CType) -> TypeGuard[IntType]:
+    """An integer that a view has words for: neither a bit field nor one of 16 bytes."""
+    return isinstance(ctype, IntType) and not ctype.bits and ctype.size in _READABLE
+
+
 def _reader(space: Space, member: Field) -> Callable[[Any], Any]:
     """Pointer → the member's value."""
     offset, ctype = member.offset, member.type
-    if isinstance(ctype, IntType) and not ctype.bits:
+    if _is_word(ctype):
         return _int_reader(space.memory, offset, ctype.size, ctype.signed)
     if isinstance(ctype, IntType):
         return lambda pointer: space.read(pointer._addr + offset, ctype)
@@ -168,7 +173,7 @@ def _ptr_reader(cls: Any, read: Callable[[Any], int]) -> Callable[[Any], Ptr[Any
 def _writer(space: Space, member: Field) -> Callable[[int, Any], None]:
     """Address of the struct, new value → None."""
     offset, ctype = member.offset, member.type
-    if isinstance(ctype, IntType) and not ctype.bits:
+    if _is_word(ctype):
         return _int_writer(space.memory, offset, ctype.size)
     if isinstance(ctype, PtrType):
         return _int_writer(space.memory, offset, 8)

@@ -23,10 +23,14 @@ from bpfemu.proto.ctype import StructType
 from bpfemu.proto.decl import Array, Bits, char, uint
 from bpfemu.proto.layout import Layouts
 from bpfemu.proto.space import HOT, Space
-from bpfemu.proto.types import Ptr, Struct, s8, s16, s32, s64, u8, u16, u32, u64
+from bpfemu.proto.types import Ptr, Scalar, Struct, s8, s16, s32, s64, u8, u16, u32, u64
 
 BASE = 0xFFFF_8880_0000_0000
 AT = BASE + 4096
+
+
+class u128(Scalar):
+    bits = 128
 
 
 class part(Struct):
@@ -47,6 +51,7 @@ class whole(Struct):
     next: Ptr[whole]  # 32
     name: Array[char, 4]  # 40
     flags: Bits[uint, 3]  # 44
+    wide: u128  # 48
 
 
 NUMBERS = {
@@ -134,6 +139,15 @@ def test_pointers_structs_arrays_and_bit_fields_are_what_they_were(space: Space)
     assert it.name.string_() == b"ab" and it.flags == 0b101
     it.next = (1 << 64) + 8  # one bit too many
     assert it.next == 8
+
+
+def test_an_integer_of_16_bytes_is_read_and_written(space: Space) -> None:
+    it = hot(space)
+
+    it.wide = 1 << 127 | 5
+
+    assert it.wide == 1 << 127 | 5
+    assert space.memory.read(AT + 48, 16) == b"\x05" + bytes(14) + b"\x80"
 
 
 def test_addresses_of_members_are_taken_through_dots_too(space: Space) -> None:
