@@ -37,7 +37,14 @@ def read_object(
     else:
         path = os.fspath(source)
         data = _read_file(path)
-    return _assemble(data, path, name or path)
+    try:
+        return _assemble(data, path, name or path)
+    except ObjectError as error:
+        if error.path is not None:
+            raise
+        named = ObjectError(str(error), path=path, errno=error.errno)
+        named.section, named.offset = error.section, error.offset
+        raise named from error
 
 
 def object_name(path: str) -> str:

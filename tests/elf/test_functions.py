@@ -106,6 +106,11 @@ def test_a_relocation_has_its_symbol_and_the_addend_of_the_instruction() -> None
 
 
 def described() -> BpfObject:
+    """The file below, read."""
+    return read_object(described_file())
+
+
+def described_file() -> bytes:
     """Two functions in one section, with everything BTF can say about them."""
     btf = BtfBuilder()
     proto = btf.func_proto(btf.int_("int", 4, 1))
@@ -126,7 +131,7 @@ def described() -> BpfObject:
     builder = section(32).symbol("first", "raw_tp", 0, 16, "func")
     builder.symbol("second", "raw_tp", 16, 16, "func", visibility="hidden")
     builder.section(".BTF", btf.encode()).section(".BTF.ext", btf_ext(funcs, lines, relos))
-    return read_object(builder.build())
+    return builder.build()
 
 
 def test_records_go_to_their_function_with_slots_of_its_own() -> None:
@@ -154,3 +159,14 @@ def test_function_info_that_names_no_function_is_left_out() -> None:
     builder = ElfBuilder().code("raw_tp", CODE, name="main").section(".BTF", btf.encode())
     builder.section(".BTF.ext", btf_ext(funcs))
     assert read_object(builder.build()).functions[0].btf_id == 0
+
+
+def test_a_bad_word_of_types_is_found_when_it_is_read_and_the_file_is_named() -> None:
+    data = described_file()
+    tag = data.index(struct.pack("<II", 17 << 24, 4))  # a DECL_TAG of type 4, ``second``
+    changed = bytearray(data)
+    changed[tag - 4 : tag] = struct.pack("<I", 0x7FFF_FFFF)  # its name
+
+    with pytest.raises(ObjectError, match=r"^x\.o: \.BTF: BTF string offset 2147483647") as caught:
+        read_object(bytes(changed), "x.o")
+    assert (caught.value.path, caught.value.section) == ("x.o", ".BTF")
