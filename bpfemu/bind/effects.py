@@ -43,6 +43,8 @@ class Effects:
             self._facts.contexts[slot] = value
         elif value.kind is Kind.STACK and value.ref == OWN and value.number is not None:
             function.depth = max(function.depth, -(value.number + offset))
+        elif value.kind is Kind.BTF and not self._given.gpl:
+            self._facts.closed[slot] = self._given.context.walker.name_of(value.ref)
         return value
 
     def loaded(

@@ -49,6 +49,7 @@ class Input:
     calls: Calls
     context: Context
     rcu: bool  # the program runs within an RCU read section
+    gpl: bool = True
     exception_callback: int = -1
 
 
@@ -60,6 +61,7 @@ class Facts:
     reached: bytearray
     uninit: set[int] = field(default_factory=set)
     mixed: set[int] = field(default_factory=set)  # accesses the kernel would refuse
+    closed: dict[int, str] = field(default_factory=dict)  # accesses that need the GPL: the struct
     contexts: dict[int, Value] = field(default_factory=dict)  # base of each context access
     depths: list[int] = field(default_factory=list)  # bytes of stack, by function
 
@@ -73,6 +75,10 @@ def find_kinds(given: Input) -> Facts:
     if facts.mixed:
         rule = "same insn cannot be used with different pointers"
         raise BindError(rule, program=given.name, slot=min(facts.mixed), errno=EINVAL)
+    if facts.closed:
+        slot = min(facts.closed)
+        rule = f"Cannot access kernel 'struct {facts.closed[slot]}' from non-GPL compatible program"
+        raise BindError(rule, program=given.name, slot=slot, errno=EINVAL)
     return facts
 
 

@@ -179,6 +179,7 @@ def _input(
         calls=calls,
         context=Context(program.prog_type, attach, walker),
         rcu=not program.sleepable,
+        gpl=program.gpl,
         exception_callback=linked.exception_callback,
     )
 

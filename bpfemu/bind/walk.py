@@ -80,6 +80,10 @@ class Walker:
             return PROBED
         return Value(Kind.BTF, found.pointee, 0, _trust(value.trust, found, rcu))
 
+    def name_of(self, id: int) -> str:
+        """The name of a struct, "" for one that this kernel does not have."""
+        return str(getattr(self.btf.type(id), "name", "")) if self.btf.has_id(id) else ""
+
     def struct_id(self, name: str) -> int:
         """The id of a struct, 0 when this kernel has none of that name."""
         return self.btf.find(name, k.Struct) or 0

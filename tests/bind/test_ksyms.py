@@ -169,6 +169,18 @@ def test_structs_probe_numbers_do_not_and_per_cpu_is_nowhere() -> None:
     assert kinds_of(by_hand(KERNEL.runqueue)) == ["UNKNOWN"]
 
 
+def test_structs_of_the_kernel_are_for_gpl_programs_numbers_for_all() -> None:
+    made, btf = externs(("init_task", False, False), type_="task")
+    text = "r1 = &init_task ll; r0 = *(u32 *)(r1 + 0); exit"
+    bound = {"ksyms": lambda name: ADDR}
+    with pytest.raises(BindError, match="kernel 'struct task_struct' from non-GPL") as caught:
+        image(text, externs=made, btf=btf, bound=bound, license="Proprietary")
+    assert caught.value.errno == errno.EINVAL and caught.value.slot == 2
+    image(text, externs=made, btf=btf, bound=bound)
+    made, btf = externs(("jiffies", False, False))
+    image(text.replace("init_task", "jiffies"), externs=made, btf=btf, bound=bound, license="MIT")
+
+
 def test_a_per_cpu_number_is_memory_once_a_cpu_is_chosen() -> None:
     def add(split: BtfBuilder) -> int:
         id = split.var("hits", KERNEL.u64)
@@ -196,6 +208,8 @@ def externs(*rows: tuple[str, bool, bool], type_: str = "int") -> tuple[list[Ext
     """(name, weak, typeless) rows; typed ones are a u64."""
     btf = BtfBuilder()
     word = btf.int_("unsigned long", 8)
+    if type_ == "task":
+        word = btf.struct("task_struct", 4, [("pid", btf.int_("int", 4), 0)])
     made = []
     for name, weak, typeless in rows:
         id = btf.var(name, 0 if typeless else word, k.Linkage.EXTERN)
