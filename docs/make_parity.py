@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -191,6 +191,7 @@ def instructions() -> list[str]:
 
 def kfuncs() -> list[str]:
     """Every kfunc of the sets above."""
+    from bpfemu.proto.catalog import Catalog
     from bpfemu.proto.profile import PROFILES
     from bpfemu.session import make_catalog
 
@@ -201,13 +202,17 @@ def kfuncs() -> list[str]:
         for name in names.split():
             there = [p.name for p in PROFILES.values() if catalog.find_kfunc(name, p)]
             rows.append((name, bool(there), hook, proof(name, prefer="tests/kfuncs/")))
-    out += table("Open-coded iterators", [_iterator(catalog.kfuncs, name) for name in ITERATORS])
+    iterators = [_iterator(catalog.kfuncs, name) for name in ITERATORS]
+    module = Catalog.discover("bpfemu.modules").kfuncs
+    iterators.append(_iterator(module, "testmod_seq", "module bpf_testmod"))
+    out += table("Open-coded iterators", iterators)
     return out + table("kfuncs", rows)
 
 
-def _iterator(known: dict[str, object], name: str) -> tuple[str, bool, str, str]:
+def _iterator(known: Mapping[str, object], name: str, note: str = "") -> tuple[str, bool, str, str]:
     parts = [f"bpf_iter_{name}_{part}" for part in ("new", "next", "destroy")]
-    return name, all(part in known for part in parts), "", proof(parts[0], prefer="tests/kfuncs/")
+    test = proof(parts[0], prefer="tests/modules/" if note else "tests/kfuncs/")
+    return name, all(part in known for part in parts), note, test
 
 
 def helpers() -> list[str]:

@@ -1342,6 +1342,10 @@ struct bpf_iter_num {
 	__u64 __opaque[1];
 };
 
+struct bpf_iter_scx_dsq {
+	__u64 __opaque[6];
+};
+
 struct bpf_iter_task {
 	__u64 __opaque[3];
 };
@@ -2603,6 +2607,12 @@ struct rcu_work {
 	struct workqueue_struct *wq;
 };
 
+struct rhash_head;
+
+struct rhash_head {
+	struct rhash_head *next;
+};
+
 struct rlimit {
 	__kernel_ulong_t rlim_cur;
 	__kernel_ulong_t rlim_max;
@@ -2626,6 +2636,51 @@ struct rq {
 	u64 clock_task;
 	int cpu;
 	int online;
+};
+
+struct scx_dispatch_q;
+
+struct scx_dsq_list_node {
+	struct list_head node;
+	u32 flags;
+	u32 priv;
+};
+
+struct sched_ext_entity {
+	struct scx_dispatch_q *dsq;
+	struct scx_dsq_list_node dsq_list;
+	struct rb_node dsq_priq;
+	u32 dsq_seq;
+	u32 dsq_flags;
+	u32 flags;
+	u32 weight;
+	s32 sticky_cpu;
+	s32 holding_cpu;
+	s32 selected_cpu;
+	u32 kf_mask;
+	struct task_struct *kf_tasks[2];
+	atomic_long_t ops_state;
+	struct list_head runnable_node;
+	long unsigned int runnable_at;
+	u64 ddsp_dsq_id;
+	u64 ddsp_enq_flags;
+	u64 slice;
+	u64 dsq_vtime;
+	bool disallow;
+	struct cgroup *cgrp_moving_from;
+	struct list_head tasks_node;
+};
+
+struct scx_dispatch_q {
+	raw_spinlock_t lock;
+	struct list_head list;
+	struct rb_root priq;
+	u32 nr;
+	u32 seq;
+	u64 id;
+	struct rhash_head hash_node;
+	struct llist_node free_node;
+	struct callback_head rcu;
 };
 
 struct seq_operations;
@@ -2925,6 +2980,7 @@ struct task_struct {
 	int static_prio;
 	int normal_prio;
 	unsigned int rt_priority;
+	struct sched_ext_entity scx;
 	unsigned int policy;
 	int nr_cpus_allowed;
 	const cpumask_t *cpus_ptr;

@@ -26,6 +26,7 @@ from bpfemu.world.spec import VmaSpec, World
 if TYPE_CHECKING:
     from bpfemu.kernel.place_css_set import CgroupTable
     from bpfemu.kernel.place_dmabuf import DmaBufTable
+    from bpfemu.kernel.place_dsq import DispatchQueues
     from bpfemu.kernel.place_slab import SlabTable
 
 __all__ = ["PlacedWorld", "WorldLocks"]
@@ -60,6 +61,7 @@ class PlacedWorld:
         self._cgroups: CgroupTable | None = None
         self._slabs: SlabTable | None = None
         self._dmabufs: DmaBufTable | None = None
+        self._scx: DispatchQueues | None = None
         if self.spec.cgroups:
             self._cgroups = self._place_cgroups()
 
@@ -77,6 +79,15 @@ class PlacedWorld:
         from bpfemu.kernel.place_css_set import CgroupTable
 
         return CgroupTable(self._placer, self.spec, self.tasks, self._rcu, self._guard)
+
+    @property
+    def scx(self) -> DispatchQueues:
+        """Dispatch queues of a sched_ext scheduler."""
+        if self._scx is None:
+            from bpfemu.kernel.place_dsq import DispatchQueues
+
+            self._scx = DispatchQueues(self._placer, self.tasks, self.spec.dsqs)
+        return self._scx
 
     @property
     def slabs(self) -> SlabTable:

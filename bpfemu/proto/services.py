@@ -12,6 +12,7 @@
 ``cgroups``        :class:`Cgroups`: the cgroup tree, css, the tasks in them
 ``slabs``          :class:`Slabs`: slab caches
 ``dmabufs``        :class:`DmaBufs`: DMA buffers
+``scx``            :class:`Scx`: dispatch queues of a sched_ext scheduler
 ``probe_read``     :class:`ProbeRead`: fault-tolerant reads of kernel and user memory
 ``profile``        :class:`bpfemu.proto.profile.KernelProfile`
 ``space``          :class:`bpfemu.proto.space.Space`: pointers by type
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from bpfemu.proto.resources import Cgroups, DmaBufs, Scx, Slabs
 from bpfemu.proto.types import Ptr
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "Random",
     "Rcu",
     "RunInfo",
+    "Scx",
     "Slabs",
     "Tasks",
     "UnlockWork",
@@ -214,57 +217,6 @@ class Files(Protocol):
         """The path that d_path prints."""
 
 
-class Cgroups(Protocol):
-    """Control groups; a css is a Ptr[cgroup_subsys_state], results may be NULL."""
-
-    def from_id(self, id: int) -> Ptr[Any]:
-        """The cgroup with that id; takes no reference."""
-
-    def tryget(self, css: Ptr[Any]) -> bool:
-        """css_tryget: False when it is being released."""
-
-    def put(self, css: Ptr[Any]) -> None:
-        """css_put."""
-
-    def next_child(self, pos: Ptr[Any], parent: Ptr[Any]) -> Ptr[Any]:
-        """css_next_child: behind ``pos`` (NULL: the first)."""
-
-    def task_iter_start(self, css: Ptr[Any], flags: int, it: Ptr[Any]) -> None:
-        """css_task_iter_start: ``it`` is a Ptr[css_task_iter]."""
-
-    def task_iter_next(self, it: Ptr[Any]) -> Ptr[Any]:
-        """css_task_iter_next: the next task, held until the one after it."""
-
-    def task_iter_end(self, it: Ptr[Any]) -> None:
-        """css_task_iter_end."""
-
-
-class Slabs(Protocol):
-    """Slab caches; results are Ptr[kmem_cache] or NULL."""
-
-    def first(self) -> Ptr[Any]:
-        """The first in the list."""
-
-    def following(self, cache: Ptr[Any]) -> Ptr[Any]:
-        """The one behind."""
-
-    def destroy(self, cache: Ptr[Any]) -> None:
-        """kmem_cache_destroy."""
-
-
-class DmaBufs(Protocol):
-    """DMA buffers; results are Ptr[dma_buf] or NULL."""
-
-    def first(self) -> Ptr[Any]:
-        """dma_buf_iter_begin: the first, referenced."""
-
-    def following(self, buffer: Ptr[Any]) -> Ptr[Any]:
-        """dma_buf_iter_next: drop that one; the next, referenced."""
-
-    def put(self, buffer: Ptr[Any]) -> None:
-        """dma_buf_put."""
-
-
 class ProbeRead(Protocol):
     """copy_from_kernel_nofault and copy_from_user_nofault."""
 
@@ -370,6 +322,7 @@ SERVICES = frozenset(
         "cgroups",
         "slabs",
         "dmabufs",
+        "scx",
         "probe_read",
         "profile",
         "space",

@@ -59,6 +59,7 @@ class task_struct(Struct):
     static_prio: int_
     normal_prio: int_
     rt_priority: uint
+    scx: sched_ext_entity
     policy: uint
     nr_cpus_allowed: int_
     cpus_ptr: Ptr[Const[cpumask_t]]

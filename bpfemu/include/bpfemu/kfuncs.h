@@ -24,6 +24,7 @@ struct bpf_iter_css;
 struct bpf_iter_css_task;
 struct bpf_iter_kmem_cache;
 struct bpf_iter_dmabuf;
+struct bpf_iter_scx_dsq;
 struct cgroup;
 struct cgroup_subsys_state;
 struct dma_buf;
@@ -73,6 +74,12 @@ extern void bpf_iter_kmem_cache_destroy(struct bpf_iter_kmem_cache *it) __weak _
 extern int bpf_iter_dmabuf_new(struct bpf_iter_dmabuf *it) __weak __ksym;
 extern struct dma_buf *bpf_iter_dmabuf_next(struct bpf_iter_dmabuf *it) __weak __ksym;
 extern void bpf_iter_dmabuf_destroy(struct bpf_iter_dmabuf *it) __weak __ksym;
+
+/* The tasks in a dispatch queue of the sched_ext scheduler that is loaded. */
+extern int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, unsigned long long dsq_id,
+				unsigned long long flags) __weak __ksym;
+extern struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __weak __ksym;
+extern void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __weak __ksym;
 
 extern struct cgroup *bpf_cgroup_from_id(unsigned long long cgid) __weak __ksym;
 extern struct cgroup *bpf_cgroup_acquire(struct cgroup *cgrp) __weak __ksym;
