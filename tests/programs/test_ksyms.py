@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,15 @@ def test_a_name_that_a_module_has_too_is_ambiguous_without_a_type() -> None:
     twice = KernelVariable("nr_cpu_ids", "int", module="mod")
     error = refusal(session("percpu", twice), "each_cpu")
     assert error.errno == errno.EINVAL and "resolution is ambiguous" in str(error)
+
+
+def test_the_guides_example_prints_what_the_guide_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = KSYMS.parents[1]
+    guide = (root / "docs/guides/kernel-variables.md").read_text()
+    (script,) = re.findall(r"^```python run\n(.*?)^```$", guide, re.M | re.S)
+    (output,) = re.findall(r"^```text\n(.*?)^```$", guide, re.M | re.S)
+    monkeypatch.chdir(root)
+    exec(script, {})
+    assert capsys.readouterr().out == output
