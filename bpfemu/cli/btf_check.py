@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Any
 
@@ -13,6 +12,7 @@ from bpfemu.cli.btf_file import VMLINUX, base_of, open_btf
 from bpfemu.cli.console import write
 from bpfemu.cli.json_text import json_text
 from bpfemu.errors import BpfemuError
+from bpfemu.machine.errno import ERRNO_NAMES
 
 __all__ = ["check"]
 
@@ -76,7 +76,7 @@ def _text(refusal: BtfRefusal) -> str:
 
 
 def _name(number: int) -> str:
-    return errno.errorcode.get(number, "ENOTSUPP" if number == 524 else f"errno {number}")
+    return ERRNO_NAMES.get(number, f"errno {number}")
 
 
 def _row(file: str, refusal: BtfRefusal | None) -> dict[str, Any]:

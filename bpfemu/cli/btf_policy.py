@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from bpfemu.cli.btf_file import VMLINUX
 from bpfemu.cli.console import heading, write
 from bpfemu.cli.json_text import json_text
+from bpfemu.machine.errno import ERRNO_NAMES
 
 if TYPE_CHECKING:
     from bpfemu.btf import Btf
@@ -95,7 +95,7 @@ _TYPES = {
 
 
 def _name(number: int) -> str:
-    return errno.errorcode.get(number, "ENOTSUPP" if number == 524 else f"errno {number}")
+    return ERRNO_NAMES.get(number, f"errno {number}")
 
 
 def _row(fate: ModuleFate) -> dict[str, Any]:
