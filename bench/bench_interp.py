@@ -120,9 +120,7 @@ def measure(once: Callable[[], float], runs: int = RUNS) -> Figure:
 
 def main() -> None:
     """Print the table."""
-    print(
-        f"{'loop':40s}   ratio   M insn/s   (target: {TARGET:.2f})"
-    )
+    print(f"{'loop':40s}   ratio   M insn/s   (target: {TARGET:.2f})")
     for name, text in LOOPS.items():
         figure = measure(runner(text))
         print(f"{name:40s} {figure.ratio:7.2f} {figure.speed:10.1f}")

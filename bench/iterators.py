@@ -21,9 +21,7 @@ ROUNDS = 20_000
 
 def world() -> World:
     """One task with 1,000 anonymous VMAs, a page each and a page between them."""
-    vmas = tuple(
-        VmaSpec(start=0x10000 + 0x2000 * n, end=0x11000 + 0x2000 * n) for n in range(VMAS)
-    )
+    vmas = tuple(VmaSpec(start=0x10000 + 0x2000 * n, end=0x11000 + 0x2000 * n) for n in range(VMAS))
     return World(tasks=(TaskSpec(pid=1000, comm="many", vmas=vmas),), current=1000)
 
 

@@ -6,6 +6,7 @@ which leaves it pushes the walk forward.  Source: kernel/cgroup/cgroup.c.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from bpfemu.kernel.place_list import Guard, Lists
@@ -138,7 +139,7 @@ class CssTaskWalks:
         else:
             it.task_pos = self._lists.next(it.task_pos)
         heads = [it.cur_cset.address_of_(name) for name in _HEADS]
-        for head, following in zip(heads[:-1], heads[1:], strict=True):
+        for head, following in pairwise(heads):
             if it.task_pos == head:
                 it.cur_tasks_head = following
                 it.task_pos = self._lists.next(following)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel", "Services"]
 
 ARENA_ALIGN: Final = 64  # bytes: where stacks start
-OF_WORLD: Final = ("tasks", "vmas", "files", "cgroups", "slabs", "dmabufs", "scx")  # services it has
+OF_WORLD: Final = ("tasks", "vmas", "files", "cgroups", "slabs", "dmabufs", "scx")
 
 
 class Kernel:
