@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bpfemu.bind.effects import Effects
 from bpfemu.bind.state import OWN, SCRATCHED, Function, State
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Calling"]
 
+_PERCPU: Final = ("bpf_per_cpu_ptr", "bpf_this_cpu_ptr")
+_PERCPU_EXPECTED: Final = "expected=percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_"
+
 
 class Calling:
     """Calls of one program."""
 
     def __init__(self, given: Input, facts: Facts, solver: Solver, effects: Effects) -> None:
         self._given = given
+        self._facts = facts
         self._uninit = facts.uninit
         self._solver = solver
         self._effects = effects
@@ -40,6 +44,8 @@ class Calling:
         if target.spec is not None:
             for number in range(1, len(target.spec.params) + 1):
                 state.read(number, slot, self._uninit)
+        if target.name in _PERCPU and state.regs[1].kind is Kind.SCALAR:
+            self._facts.refused[slot] = f"R1 type=scalar {_PERCPU_EXPECTED}"
         result = calls.result(target, state)
         written = calls.written(target, state)
         for start, values in calls.callbacks(target, state):

@@ -62,6 +62,7 @@ class Facts:
     uninit: set[int] = field(default_factory=set)
     mixed: set[int] = field(default_factory=set)  # accesses the kernel would refuse
     closed: dict[int, str] = field(default_factory=dict)  # accesses that need the GPL: the struct
+    refused: dict[int, str] = field(default_factory=dict)  # calls that fault, and why
     contexts: dict[int, Value] = field(default_factory=dict)  # base of each context access
     depths: list[int] = field(default_factory=list)  # bytes of stack, by function
 

@@ -28,7 +28,7 @@ from bpfemu.isa.insn import Call, Insn, LoadImm64
 from bpfemu.isa.ops import Pseudo
 from bpfemu.machine.machine import code_address
 from bpfemu.object import BpfObject, FuncDef
-from bpfemu.record import dataclass
+from bpfemu.record import dataclass, replace
 
 __all__ = ["autoloaded", "bind_program", "reached_slots"]
 
@@ -218,6 +218,8 @@ def _final(
     for slot, insn in enumerate(linked.code):
         if isinstance(insn, Call):
             target = found.targets[slot]
+            if slot in facts.refused:
+                target = replace(target, poisoned=True, why=facts.refused[slot])
             key = (insn.kind, f"{target.module}:{target.name}:{target.why}", target.btf_id)
             if key not in numbers:
                 numbers[key] = len(calls)

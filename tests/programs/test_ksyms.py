@@ -87,7 +87,7 @@ def test_what_the_type_forbids_is_a_fault_in_the_kernels_words(
         ("percpu", "write_scalar", "R0 cannot write into rdonly_mem"),
         ("percpu", "past_scalar", "invalid access to memory, mem_size=4 off=4 size=4"),
         ("percpu", "untested", "NULL"),
-        ("percpu", "not_percpu", "R1 type=ptr_ expected=percpu_ptr_, percpu_rcu_ptr_"),
+        ("percpu", "not_percpu", "R1 type=scalar expected=percpu_ptr_, percpu_rcu_ptr_"),
         ("functions", "read", "invalid access to memory, mem_size=0 off=0 size=4"),
     ],
 )
