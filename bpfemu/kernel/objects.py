@@ -155,6 +155,8 @@ class PlacedWorld:
     def _leave_process(self, task: Ptr[Any]) -> None:
         live = task.signal.address_of_("live")
         live.counter = int(live.counter) - 1
+        if self._scx is not None and self._scx.is_queued(task):
+            self._scx.remove(int(task.pid))
         if self._cgroups is not None:
             self._cgroups.begin_exit(task)
             if task.group_leader != task or not int(live.counter):

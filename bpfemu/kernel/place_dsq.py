@@ -112,13 +112,17 @@ class DispatchQueues:
     def dispatch(self, pid: int, id: int) -> None:
         """scx_bpf_dsq_insert(): the task is the last of the queue."""
         task, dsq = self._tasks.at(pid), self.at(id)
-        if task.address_of_("scx").dsq:
+        if self.is_queued(task):
             raise InputError(f"task {pid} is in a dispatch queue already", errno=16)
         sequence = int(dsq.seq) + 1 & 0xFFFF_FFFF
         self._placer.fill(dsq, {"seq": sequence, "nr": int(dsq.nr) + 1})
         values = {"scx.dsq": dsq, "scx.dsq_seq": sequence, "scx.slice": SCX_SLICE_DFL}
         self._placer.fill(task, values)
         self._lists.add_tail(self.place_of(task), dsq.address_of_("list"))
+
+    def is_queued(self, task: Ptr[Any]) -> bool:
+        """Is a task in any queue?"""
+        return self.is_loaded and bool(task.address_of_("scx").dsq)
 
     def remove(self, pid: int) -> None:
         """dispatch_dequeue(): the task leaves its queue, to be run or since it exits."""

@@ -9,9 +9,21 @@ from bpfemu.record import fields
 from bpfemu.world.spec import FileSpec, TaskSpec, VmaSpec, World
 
 if TYPE_CHECKING:
+    from bpfemu.world.resources import CgroupSpec, DmaBufSpec, DsqSpec, KmemCacheSpec
     from bpfemu.world.variables import KernelVariable
 
-__all__ = ["default_world", "file", "task", "variable", "vma", "world"]
+__all__ = [
+    "cgroup",
+    "default_world",
+    "dmabuf",
+    "dsq",
+    "file",
+    "slab",
+    "task",
+    "variable",
+    "vma",
+    "world",
+]
 
 T = TypeVar("T")
 
@@ -40,11 +52,40 @@ def variable(**values: Any) -> KernelVariable:
     return _make(KernelVariable, "variable", values, need=("name", "type"))
 
 
-def world(
-    *tasks: TaskSpec, current: int | None = None, variables: tuple[KernelVariable, ...] = ()
-) -> World:
-    """A world of these tasks; ``current`` is the pid of the one that runs (the first)."""
-    return World(tasks, current, variables=variables)
+def cgroup(**values: Any) -> CgroupSpec:
+    """A cgroup; see :class:`CgroupSpec` for the fields."""
+    from bpfemu.world.resources import CgroupSpec
+
+    return _make(CgroupSpec, "cgroup", values, need=("path",))
+
+
+def slab(**values: Any) -> KmemCacheSpec:
+    """A slab cache; see :class:`KmemCacheSpec` for the fields."""
+    from bpfemu.world.resources import KmemCacheSpec
+
+    return _make(KmemCacheSpec, "slab", values, need=("name", "size"))
+
+
+def dmabuf(**values: Any) -> DmaBufSpec:
+    """A DMA buffer; see :class:`DmaBufSpec` for the fields."""
+    from bpfemu.world.resources import DmaBufSpec
+
+    return _make(DmaBufSpec, "dmabuf", values, need=("size",))
+
+
+def dsq(**values: Any) -> DsqSpec:
+    """A dispatch queue; see :class:`DsqSpec` for the fields."""
+    from bpfemu.world.resources import DsqSpec
+
+    return _make(DsqSpec, "dsq", values, need=("id",))
+
+
+def world(*tasks: TaskSpec, **values: Any) -> World:
+    """A world of these tasks; ``current`` is the pid of the one that runs (the first).
+
+    ``variables``, ``cgroups``, ``slabs``, ``dmabufs`` and ``dsqs``: what else there is.
+    """
+    return _make(World, "world", {**values, "tasks": tasks}, need=())
 
 
 def _make(cls: type[T], what: str, values: dict[str, Any], need: tuple[str, ...]) -> T:

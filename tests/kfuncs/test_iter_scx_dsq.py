@@ -130,6 +130,17 @@ def test_other_walks_and_tasks_that_leave_do_not_disturb(lab):
     two.destroy()
 
 
+def test_a_task_that_exits_leaves_its_queue(lab):
+    walk = Walk(lab)
+    walk.new()
+    lab.world.exit(1)
+    lab.world.exit(3)  # in none
+
+    assert walk.some(4) == [7, 10, 2, None]
+    assert lab.world.scx.at(5).nr == 3
+    walk.destroy()
+
+
 def test_destroy_takes_the_cursor_out_of_the_queue(lab):
     walk = Walk(lab)
     walk.new()

@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from bpfemu.errors import InputError
+from bpfemu.world import build
 from bpfemu.world.resources import (
     DEFAULT_SLABS,
     CgroupSpec,
@@ -117,6 +118,31 @@ def test_a_world_with_everything_can_be_pickled():
 
     assert pickle.loads(pickle.dumps(world)) == world
     assert [cgroup.parent for cgroup in world.cgroups] == ["", "/", "/t"]
+
+
+def test_builders_make_the_same_and_name_what_they_do_not_know():
+    made = build.world(
+        *TASKS,
+        cgroups=(build.cgroup(path="/a", procs=(1,)),),
+        slabs=(build.slab(name="x", size=8),),
+        dmabufs=(build.dmabuf(size=4096),),
+        dsqs=(build.dsq(id=1, pids=(10,)),),
+    )
+
+    assert made == World(
+        TASKS,
+        cgroups=(CgroupSpec("/a", (1,)),),
+        slabs=(KmemCacheSpec("x", 8),),
+        dmabufs=(DmaBufSpec(4096),),
+        dsqs=(DsqSpec(1, (10,)),),
+    )
+    for make, rule in (
+        (lambda: build.cgroup(path="/a", pids=(1,)), "cgroup has no field 'pids'"),
+        (lambda: build.slab(name="x"), "slab needs 'size'"),
+        (lambda: build.world(cgroup=()), "world has no field 'cgroup'; there are tasks, current"),
+    ):
+        with pytest.raises(InputError, match=rule):
+            make()
 
 
 def test_a_world_that_says_nothing_has_the_caches_of_a_small_kernel():
