@@ -101,3 +101,55 @@ def test_replace_pickle_inherit_and_match() -> None:
         case _:
             pytest.fail("Child has match args")
     assert repr(child).endswith("Child(x=1, y=2, z=4)")
+
+
+@record.dataclass(frozen=True)
+class Open:
+    """Without slots: defaults are class attributes, as the standard library leaves them."""
+
+    x: int = 4
+    many: list[int] = record.field(default_factory=list)
+    kept: int = record.field(default=7)
+
+
+def test_a_record_without_slots_has_a_dict_and_class_defaults() -> None:
+    made = Open(many=[1])
+
+    assert vars(made) == {"x": 4, "many": [1], "kept": 7}
+    assert (Open.x, Open.kept) == (4, 7) and not hasattr(Open, "many")
+    with pytest.raises(AttributeError, match="cannot assign"):
+        made.x = 5  # type: ignore[misc]
+
+
+@record.dataclass(slots=True, eq=False)
+class Identity:
+    x: int
+
+
+def test_without_eq_a_record_equals_only_itself() -> None:
+    one = Identity(1)
+
+    assert one == one and one != Identity(1) and len({one, Identity(1)}) == 2
+
+
+def test_a_subclass_that_is_no_record_is_made_like_its_parent() -> None:
+    class Named(Point):
+        def label(self) -> str:
+            return f"{self.x}/{self.y}"
+
+    assert Named(3, 4).label() == "3/4" and Named(3, 4) != Point(3, 4)
+
+
+def test_a_class_with_its_own_init_is_no_record_any_more() -> None:
+    class Own(Mutable):
+        def __init__(self) -> None:
+            record._first_init(self)
+
+    with pytest.raises(TypeError, match="Own is not a record"):
+        Own()
+
+
+def test_fields_may_be_asked_of_the_class_and_of_an_instance() -> None:
+    assert record.fields(Point) == record.fields(Point(1))
+    assert [one.repr for one in record.fields(Point)] == [True, True, False]
+    assert repr(record.fields(Point)[0].default) == "missing"
