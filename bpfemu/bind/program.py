@@ -7,7 +7,6 @@ from errno import EINVAL
 from bpfemu.bind.attach import Attach, find_attach
 from bpfemu.bind.check import check_reached, check_shape
 from bpfemu.bind.context import Context, widened
-from bpfemu.bind.core import relocate_core
 from bpfemu.bind.kconfig import kconfig_data
 from bpfemu.bind.kinds import Facts, Input, find_kinds
 from bpfemu.bind.layout import Layout, lay_out
@@ -48,7 +47,7 @@ def bind_program(obj: BpfObject, name: str, options: BindOptions) -> ProgramImag
     gpl = obj.license in GPL_LICENSES
     program = Program(name, section.prog_type, section.definition.sleepable, gpl)
     linked = link(obj, function)
-    poisoned = relocate_core(linked, obj.btf, options.kernel_btf, options.modules)
+    poisoned = _relocate_core(obj, linked, options)
     layout = lay_out(obj, options, kconfig_data(obj, options))
     found = relocate(obj, linked, layout, Externs(obj, options))
     poison(poisoned, found)
@@ -59,6 +58,15 @@ def bind_program(obj: BpfObject, name: str, options: BindOptions) -> ProgramImag
     return _image(
         _Bound(obj, function, section, attach, program, linked, layout, found, facts), options
     )
+
+
+def _relocate_core(obj: BpfObject, linked: Linked, options: BindOptions) -> dict[int, str]:
+    """CO-RE, imported only for programs that have such relocations."""
+    if not linked.core_relos:
+        return {}
+    from bpfemu.bind.core import relocate_core
+
+    return relocate_core(linked, obj.btf, options.kernel_btf, options.modules)
 
 
 def reached_slots(
