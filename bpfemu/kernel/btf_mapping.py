@@ -83,6 +83,18 @@ class Mapping:
                 raise _error(errno.EFAULT)
         return self._memory[offset : offset + size]
 
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int | slice) -> int | memoryview:
+        """Bytes of the mapping, as those of a buffer."""
+        part: int | memoryview = self.view[index]
+        return part
+
+    def __buffer__(self, flags: int) -> memoryview:
+        """The mapping as a buffer (Python 3.12 and newer)."""
+        return self.view
+
     def mprotect(self, prot: int, offset: int = 0, length: int | None = None) -> None:
         """Change the access to pages: only to PROT_READ or PROT_NONE."""
         first, last = self._pages_at(offset, length)

@@ -401,3 +401,14 @@ def test_what_the_kernels_own_test_asserts_in_its_order():
     assert errno_of(mapping.mprotect, PROT_READ | PROT_EXEC)
     assert not any(mapping.view[size:end])
     assert Btf.parse(mapping.view[:size]).find("pair") == 3
+
+
+def test_a_mapping_is_used_like_the_buffer_it_is():
+    mapping = vmlinux().mmap(WHOLE)
+
+    assert len(mapping) == WHOLE
+    assert (mapping[0], mapping[SIZE]) == (BLOB[0], 0)
+    assert bytes(mapping[:SIZE]) == BLOB
+    assert bytes(mapping.__buffer__(0)) == bytes(mapping.view)
+    with pytest.raises(TypeError):
+        mapping[0:4][0] = 1
