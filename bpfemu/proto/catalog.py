@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from bpfemu.errors import DeclarationError
+from bpfemu.errors import BpfemuError, DeclarationError
 from bpfemu.proto.decl import Enumeration
 from bpfemu.proto.flags import KF_ITER_DESTROY, KF_ITER_NEW, KF_ITER_NEXT
 from bpfemu.proto.layout import Layouts, PtrType, StructType
@@ -218,14 +218,32 @@ def check_iterator(spec: KfuncSpec, layouts: Layouts) -> None:
 
 def _modules(package: str) -> Iterator[ModuleType]:
     """The package itself, then each module and sub-package below it, by name."""
-    root = importlib.import_module(package)
+    root = _import(package)
     yield root
     for folder in getattr(root, "__path__", ()):
         for entry in sorted(os.listdir(folder)):
             name, ext = os.path.splitext(entry)
             path = os.path.join(folder, entry)
             if ext == ".py" and name != "__init__":
-                full = f"{package}.{name}"
-                yield sys.modules.get(full) or importlib.import_module(full)
+                yield _import(f"{package}.{name}")
             elif os.path.isfile(os.path.join(path, "__init__.py")):
                 yield from _modules(f"{package}.{name}")
+
+
+def _import(name: str) -> ModuleType:
+    """A module of definitions; whatever it raises is its author's to mend, and says so."""
+    try:
+        return sys.modules.get(name) or importlib.import_module(name)
+    except BpfemuError:
+        raise
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            raise  # there is no such package
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        where = f" ({at.tb_frame.f_code.co_filename}, line {at.tb_lineno})" if at else ""
+        if isinstance(error, SyntaxError):
+            where = ""  # its text has it
+        text = f"importing it raised {type(error).__name__}: {error}{where}"
+        raise DeclarationError(name, text) from error

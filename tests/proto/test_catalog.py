@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfemu.errors import DeclarationError
+from bpfemu.errors import DeclarationError, InputError
 from bpfemu.proto.catalog import Catalog
 from bpfemu.proto.decl import Enumeration, int_
 from bpfemu.proto.flags import (
@@ -263,6 +263,49 @@ def test_a_module_alone_is_discovered_too(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(str(tmp_path))
 
     assert list(Catalog.discover("lone_module").kfuncs) == ["bpf_lone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def f(:\n", r"importing it raised SyntaxError: invalid syntax \(broken_0\.py, line 1\)$"),
+        ("\n1 / 0\n", r"ZeroDivisionError: division by zero \(.*broken_1\.py, line 2\)$"),
+        ("import no_such_thing\n", r"ModuleNotFoundError: No module named 'no_such_thing' \("),
+        ("from errno import ENOSUCH\n", r"ImportError: cannot import name 'ENOSUCH' from 'errno'"),
+        (KFUNC.format(name="x") + "u64(1, 2)\n", r"TypeError: .* \(.*broken_4\.py, line 7\)$"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_its_authors_error(
+    text: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    name = f"broken_{request.node.callspec.indices['text']}"
+    write(tmp_path, {f"{name}.py": text})
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(DeclarationError, match=message) as caught:
+        Catalog.discover(name)
+    assert caught.value.name == name and caught.value.__cause__ is not None
+
+
+def test_errors_of_ours_pass_through_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "from bpfemu.errors import InputError\nraise InputError('told by the module')\n"
+    write(tmp_path, {"telling.py": text})
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(InputError, match=r"^told by the module$"):
+        Catalog.discover("telling")
+
+
+def test_a_package_that_is_not_there_is_no_authors_error() -> None:
+    for name in ("no_such_package", "kfuncs.no_such_module", "no_such.package"):
+        with pytest.raises(ModuleNotFoundError):
+            Catalog.discover(name)
 
 
 # ---- several definitions of one name ----------------------------------------------------
