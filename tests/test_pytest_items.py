@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_pytest_plugin import _plugin
+from tests.test_pytest_plugin import _everything, _plugin
 
 pytest_plugins = ["pytester"]
-__all__ = ["_plugin"]
+__all__ = ["_everything", "_plugin"]
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from bpfemu.cli import run_cli
+from bpfemu.session import make_catalog
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent
 CENSUS = ROOT / "programs/iters/vma_census.bpf.o"
 NUM = ROOT / "programs/iters/num_basics.bpf.o"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _everything() -> None:
+    """Import all of it before pytester looks: it forgets modules that come after.
+
+    What is kept for the whole process (the catalog) would still speak of them.
+    """
+    for found in pkgutil.walk_packages([str(ROOT / "bpfemu")], "bpfemu."):
+        if found.name not in ("bpfemu.__main__", "bpfemu.pytest_plugin"):
+            import_module(found.name)
+    make_catalog().complete()
 
 
 @pytest.fixture(autouse=True)
