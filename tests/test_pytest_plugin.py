@@ -33,8 +33,9 @@ def _everything() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _plugin(pytester: pytest.Pytester) -> None:
+def _plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin is there whether or not the package is installed in this environment."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
     pytester.syspathinsert(ROOT)
     pytester.makeconftest(
         """
