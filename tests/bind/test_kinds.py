@@ -578,6 +578,15 @@ def test_a_read_section_that_only_one_way_enters_is_none() -> None:
     assert kinds(text, section="lsm.s/task_alloc") == ["CTX", "BTF", "PROBE"]
 
 
+def test_a_read_section_that_only_one_way_leaves_is_over() -> None:
+    text = """
+        r6 = *(u64 *)(r1 + 0); call bpf_rcu_read_lock; call bpf_ktime_get_ns; if r0 == 0 goto both
+        call bpf_rcu_read_unlock
+        both: r1 = *(u64 *)(r6 + 16); r0 = *(u32 *)(r1 + 0); exit
+    """
+    assert kinds(text, section="lsm.s/task_alloc") == ["CTX", "BTF", "PROBE"]
+
+
 def test_writes_somewhere_in_a_callers_frame_reach_the_frames_above() -> None:
     spilled = "*(u64 *)(r10 - 8) = 7; r1 = r10; r1 += -16; call middle; r1 = *(u64 *)(r10 - 8)"
     text = f"{spilled}; if r1 == 7 goto out; r0 = *(u8 *)(r10 - 1); out: r0 = 0; exit"
